@@ -1,0 +1,1 @@
+"""Reading, writing and measuring audio. Audio in memory is float32, shape (channels, frames)."""

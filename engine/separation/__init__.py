@@ -1,0 +1,1 @@
+"""Taking a mix apart into stems that sum to it."""
