@@ -14,8 +14,8 @@ from engine.separation.separator import SeparationOptions
 class FakeSeparator:
     """Splits the mix into four bands, 30 dB short of the whole, one second at a time.
 
-    It is linear, has no delay, and the four stems sum to the mix times `1 - 10 ** (-30 / 20)`, so the level of
-    what it leaves over is exactly -30 dB. `runs` counts the calls of `separate` that were started.
+    It is linear, has no delay, and the four stems sum to the mix times `1 - 10 ** (-30 / 20)`, so the
+    level of what it leaves over is exactly -30 dB. `runs` counts the calls of `separate` that were started.
     """
 
     sources = ("drums", "bass", "other", "vocals")
