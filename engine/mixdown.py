@@ -1,0 +1,76 @@
+"""The enhanced mix: the sum of the stems at the loudness of the source, under a true-peak ceiling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from engine.audio.buffer import BLOCK_FRAMES, AudioBuffer
+from engine.audio.loudness import measure_loudness
+from engine.processors.chain import run_chain
+from engine.processors.limiter import Limiter
+from engine.progress import Progress
+from engine.workspace import Workspace
+from presets.preset import MixSettings
+
+#: The loudness is brought back once more where limiting took more than this away.
+_LOUDNESS_TOLERANCE_LU = 0.1
+#: A song that the limiter would have to squash to stay loud is left softer instead.
+_MAX_MAKEUP_DB = 1.0
+
+
+def sum_buffers(parts: Sequence[AudioBuffer], into: AudioBuffer, gain_db: float = 0.0) -> None:
+    """Write the sum of `parts` (same shapes), times a gain, into `into`; summed in float64."""
+    gain = 10 ** (gain_db / 20)
+    for start in range(0, into.frames, BLOCK_FRAMES):
+        stop = min(start + BLOCK_FRAMES, into.frames)
+        total = np.zeros((into.channels, stop - start))
+        for part in parts:
+            total += part.read(start, stop)
+        into.write(start, total * gain if gain_db else total)
+
+
+def make_mix(
+    stems: Sequence[AudioBuffer],
+    source: AudioBuffer,
+    settings: MixSettings,
+    work: Workspace,
+    progress: Progress,
+) -> tuple[AudioBuffer, dict[str, Any]]:
+    """Sum the stems, run the mix chain, restore the source's loudness and limit. Returns the mix and its report."""
+    total = source.like(work.path("mix-sum.f32"))
+    sum_buffers(stems, total)
+    folder = work.folder("mix")
+    mix, reports = run_chain(settings.chain, total, work.path("mix-chain.f32"), folder, progress)
+
+    wanted = measure_loudness(source).lufs
+    found = measure_loudness(mix).lufs
+    gain_db = wanted - found if settings.keep_loudness and wanted is not None and found is not None else 0.0
+    gain_db = max(min(gain_db, 12.0), -12.0)
+    if settings.true_peak_db is None:
+        return _gained(mix, gain_db, work, "mix-final"), {"gain_db": gain_db, "chain": reports}
+
+    limiter = Limiter(ceiling_db=settings.true_peak_db)
+    for attempt in range(2):
+        loud = _gained(mix, gain_db, work, f"mix-gained-{attempt}")
+        limited = loud.like(work.path(f"mix-limited-{attempt}.f32"))
+        report = limiter.process(loud, limited, progress)
+        result = measure_loudness(limited).lufs
+        if not settings.keep_loudness or wanted is None or result is None:
+            break
+        if attempt == 0 and wanted - result > _LOUDNESS_TOLERANCE_LU:
+            gain_db += min(wanted - result, _MAX_MAKEUP_DB)
+        else:
+            break
+    return limited, {"gain_db": gain_db, "chain": [*reports, report]}
+
+
+def _gained(audio: AudioBuffer, gain_db: float, work: Workspace, name: str) -> AudioBuffer:
+    """`audio` itself where there is nothing to change, else a copy with the gain."""
+    if gain_db == 0.0:
+        return audio
+    into = audio.like(work.path(f"{name}.f32"))
+    sum_buffers([audio], into, gain_db)
+    return into

@@ -1,0 +1,147 @@
+"""Workspace: the private folder in which a job works beside its results, published by one rename or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from types import TracebackType
+
+from filelock import FileLock, Timeout
+
+from engine.errors import OutputError
+from engine.files import output_errors
+
+SUFFIX = ".stemfix"
+_PARTIAL = ".stemfix.partial-"
+_LOCK = "lock"
+#: File names end at 255 bytes on every common file system; `-vocals.wav` and the like must still fit.
+_NAME_BYTES = 180
+
+
+def job_name(source: Path) -> str:
+    """The name that a source's results carry: its own without the extension, shortened where it must be."""
+    return source.stem.encode()[:_NAME_BYTES].decode(errors="ignore")
+
+
+def result_folders(out_dir: Path, name: str) -> list[Path]:
+    """The result folders of `name` in `out_dir`: `name.stemfix`, `name-2.stemfix` and so on."""
+    found = []
+    with output_errors(out_dir):
+        for folder in sorted(out_dir.iterdir()) if out_dir.is_dir() else []:
+            number = folder.name.removesuffix(SUFFIX).removeprefix(name)
+            if folder.name.startswith(name) and folder.name.endswith(SUFFIX) and folder.is_dir():
+                if number == "" or (number.startswith("-") and number[1:].isdigit()):
+                    found.append(folder)
+    return found
+
+
+class Workspace:
+    """A hidden folder in `out_dir` that is gone after the `with` block unless `publish` was called.
+
+    A folder left behind by a process that was killed is swept away by the next job in the same place.
+    Raises OutputError where the folder can't be made or `bytes_needed` are not free.
+    """
+
+    def __init__(self, out_dir: Path, name: str, bytes_needed: int = 0) -> None:
+        self._out_dir = out_dir
+        self._name = name
+        self._bytes_needed = bytes_needed
+        self._made: list[Path] = []
+
+    def __enter__(self) -> Workspace:
+        with output_errors(self._out_dir):
+            self._make_out_dir()
+            self._sweep()
+            self._check_space()
+            self._claim()
+            self.results = self._folder / "results"
+            self.results.mkdir()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._lock.release()
+        shutil.rmtree(self._folder, ignore_errors=True)
+        for folder in reversed(self._made):
+            try:
+                folder.rmdir()
+            except OSError:
+                return  # it holds something by now, so it stays
+
+    def path(self, name: str) -> Path:
+        """A path for a work file."""
+        return self._folder / name
+
+    def folder(self, name: str) -> Path:
+        """A new sub-folder for work files."""
+        folder = self._folder / name
+        with output_errors(folder):
+            folder.mkdir()
+        return folder
+
+    def publish(self) -> Path:
+        """Rename the results into place under the first free name and return their folder."""
+        with output_errors(self._out_dir):
+            _sync(self.results)
+            number = 1
+            while True:
+                ending = "" if number == 1 else f"-{number}"
+                target = self._out_dir / f"{self._name}{ending}{SUFFIX}"
+                number += 1
+                if os.path.lexists(target):
+                    continue
+                try:
+                    # A folder that another job put there since is never replaced: rename fails on it.
+                    self.results.rename(target)
+                except OSError:
+                    if os.path.lexists(target):
+                        continue
+                    raise
+                _sync(self._out_dir)
+                return target
+
+    def _make_out_dir(self) -> None:
+        missing = [folder for folder in (self._out_dir, *self._out_dir.parents) if not folder.exists()]
+        self._out_dir.mkdir(parents=True, exist_ok=True)
+        self._made = list(reversed(missing))
+
+    def _claim(self) -> None:
+        while True:
+            self._folder = Path(tempfile.mkdtemp(prefix=f".{self._name}{_PARTIAL}", dir=self._out_dir))
+            self._lock = FileLock(self._folder / _LOCK)
+            self._lock.acquire()
+            if (self._folder / _LOCK).exists():
+                return  # else another job swept the folder between its making and its locking
+
+    def _sweep(self) -> None:
+        for folder in self._out_dir.iterdir():
+            if not (folder.name.startswith(".") and _PARTIAL in folder.name and (folder / _LOCK).exists()):
+                continue
+            try:
+                with FileLock(folder / _LOCK, timeout=0):
+                    pass
+            except (Timeout, OSError):
+                continue  # another job is at work in it
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _check_space(self) -> None:
+        free = shutil.disk_usage(self._out_dir).free
+        if free < self._bytes_needed:
+            raise OutputError(
+                f"{self._out_dir} has {free / 1e9:.1f} GB free and this job needs {self._bytes_needed / 1e9:.1f} GB.",
+                "Free some space or choose another folder with --out.",
+            )
+
+
+def _sync(folder: Path) -> None:
+    """Flush a folder's entries to the disk, where the system can (Windows can't)."""
+    if os.name == "nt":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
