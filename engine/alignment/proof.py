@@ -1,0 +1,90 @@
+"""The proof that a job moved nothing: every stem against itself, the sum against the source, the mix in mono."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from engine.alignment.estimate import Alignment, estimate_alignment
+from engine.alignment.mono import MonoCompatibility, mono_compatibility
+from engine.alignment.null_depth import NullDepth, null_depth_db
+from engine.alignment.verdict import Judgement, Verdict, judge
+from engine.audio.buffer import AudioBuffer
+from engine.errors import AlignmentError
+from engine.progress import Progress
+
+
+@dataclass(frozen=True)
+class StemProof:
+    """How one stem lies against itself before its chain."""
+
+    alignment: Alignment
+    judgement: Judgement
+
+    def summary(self) -> dict[str, Any]:
+        """The fields that a manifest keeps."""
+        fields = ("silent", "delay_samples", "polarity", "gain_db", "confidence", "coherence")
+        found = self.alignment.model_dump(include=set(fields))
+        return {**found, "verdict": self.judgement.verdict.value, "reasons": list(self.judgement.reasons)}
+
+
+@dataclass(frozen=True)
+class Proof:
+    """All that was measured, with the worst verdict of all."""
+
+    stems: dict[str, StemProof]
+    null: NullDepth
+    mono: MonoCompatibility | None
+    verdict: Verdict
+
+    def require(self, force: bool) -> None:
+        """Raise AlignmentError where something failed, unless forced."""
+        if self.verdict is not Verdict.FAIL or force:
+            return
+        failed = [
+            f"{name}: {'; '.join(proof.judgement.reasons)}"
+            for name, proof in self.stems.items()
+            if proof.judgement.verdict is Verdict.FAIL
+        ]
+        if self.null.verdict is Verdict.FAIL:
+            failed.append(f"the stems miss the mix by {self.null.rms_db:.1f} dBFS")
+        raise AlignmentError(
+            f"Nothing was published, because the alignment check failed ({' / '.join(failed)}).",
+            "Choose a gentler preset, or publish all the same with --force.",
+        )
+
+    def as_json(self) -> dict[str, Any]:
+        """The full measurement for the report."""
+        stems = {
+            name: {**proof.alignment.model_dump(), **proof.judgement.model_dump(mode="json")}
+            for name, proof in self.stems.items()
+        }
+        mono = self.mono.model_dump(mode="json") if self.mono else None
+        return {"stems": stems, "null": self.null.model_dump(mode="json"), "mono": mono}
+
+
+def prove(
+    source: AudioBuffer,
+    before: Mapping[str, AudioBuffer],
+    after: Mapping[str, AudioBuffer],
+    wanted: tuple[str, ...],
+    mix: AudioBuffer | None,
+    progress: Progress,
+) -> Proof:
+    """Measure the stems `wanted` before and after their chains, the sum of all stems before them, and the mix."""
+    stems: dict[str, StemProof] = {}
+    steps = len(wanted) + 2
+    for count, name in enumerate(wanted, start=1):
+        progress.check()
+        alignment = estimate_alignment(before[name], after[name])
+        stems[name] = StemProof(alignment, judge(alignment))
+        progress.update("align", count, steps)
+    null = null_depth_db(list(before.values()), source)
+    progress.update("align", steps - 1, steps)
+    mono = mono_compatibility(source, mix) if mix is not None and source.channels == 2 else None
+    progress.update("align", steps, steps)
+    verdicts = [proof.judgement.verdict for proof in stems.values()] + [null.verdict]
+    if mono is not None and mono.verdict is not Verdict.PASS:
+        verdicts.append(Verdict.WARN)  # a narrower mono sum is for the ear to judge, it moved nothing
+    return Proof(stems, null, mono, max(verdicts, key=list(Verdict).index))

@@ -1,0 +1,205 @@
+"""What a finished job leaves on disk: the audio files, `report.json`, and `manifest.json` last."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from engine.alignment.proof import Proof
+from engine.audio.buffer import AudioBuffer
+from engine.audio.loudness import measure_loudness
+from engine.audio.read import SourceInfo
+from engine.audio.wav_metadata import derive, read_metadata
+from engine.audio.write import write_audio
+from engine.files import output_errors, sha256_of
+from engine.job import (
+    FileRecord,
+    JobSpec,
+    Manifest,
+    ModelRecord,
+    ProofRecord,
+    Report,
+    SourceRecord,
+    StemRecord,
+)
+from engine.models import ModelHandle
+from engine.progress import Progress
+from engine.version import ENGINE_VERSION
+from engine.workspace import Workspace, result_folders
+from presets.preset import Preset
+
+MANIFEST = "manifest.json"
+REPORT = "report.json"
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Everything that goes into a job's output folder."""
+
+    spec: JobSpec
+    info: SourceInfo
+    range: tuple[int, int]
+    name: str
+    key: str
+    source: AudioBuffer
+    source_digest: str
+    preset: Preset
+    model: ModelHandle
+    residual_db: float | None
+    stems: dict[str, AudioBuffer]
+    mix: AudioBuffer | None
+    proof: Proof
+
+    def publish(self, work: Workspace, manifest: Manifest, report: Report) -> Path:
+        """Write both JSON files, the manifest last, and rename the whole folder into place."""
+        _write_json(work.results / REPORT, report)
+        _write_json(work.results / MANIFEST, manifest)
+        return work.publish()
+
+
+def job_key(spec: JobSpec, source_digest: str, preset: Preset, model: ModelHandle, name: str) -> str:
+    """SHA-256 over all that decides a job's bytes: two jobs with one key have the same results."""
+    parts = {
+        "engine": ENGINE_VERSION,
+        "name": name,
+        "source": source_digest,
+        "start": spec.start_frame or 0,
+        "preset": preset.digest,
+        "model": model.digest,
+        "options": spec.options.model_dump(),
+        "seed": spec.seed,
+        "stems": spec.stems,
+        "mix": spec.write_mix,
+        "residual": spec.residual,
+        "format": spec.output_format.value,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def find_finished(out_dir: Path, name: str, key: str) -> tuple[Path, Manifest, Report] | None:
+    """The results of the job with this key, if they are there whole: every file is hashed again."""
+    for folder in result_folders(out_dir, name):
+        try:
+            manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+            if manifest.job_key != key:
+                continue
+            report = Report.model_validate_json((folder / REPORT).read_bytes())
+            files = [*manifest.stems, *([manifest.mix] if manifest.mix else [])]
+            if all(sha256_of(folder / record.file) == record.sha256 for record in files):
+                return folder, manifest, report
+        except (OSError, ValidationError):
+            continue  # not ours, or not whole any more: the job is done again beside it
+    return None
+
+
+def write_results(delivery: Delivery, folder: Path, progress: Progress) -> Manifest:
+    """Write the stems and the mix into `folder` and return the manifest that describes them."""
+    spec = delivery.spec
+    total = len(delivery.stems) + (delivery.mix is not None)
+    stems: list[StemRecord] = []
+    for name, audio in delivery.stems.items():
+        record = _write(delivery, audio, name, folder, progress)
+        proof = delivery.proof.stems[name]
+        stems.append(StemRecord(**record.model_dump(), name=name, proof=ProofRecord(**proof.summary())))
+        progress.update("publish", len(stems), total)
+    mix = None
+    if delivery.mix is not None:
+        mix = _write(delivery, delivery.mix, "mix", folder, progress)
+        progress.update("publish", total, total)
+    start, stop = delivery.range
+    return Manifest(
+        stemfix_version=_stemfix_version(),
+        engine_version=ENGINE_VERSION,
+        job_key=delivery.key,
+        name=delivery.name,
+        source=SourceRecord(
+            path=str(spec.source),
+            digest=delivery.source_digest,
+            container=delivery.info.container,
+            sample_rate=delivery.info.sample_rate,
+            channels=delivery.info.channels,
+            frames=delivery.info.frames,
+            start_frame=start,
+            stop_frame=stop,
+        ),
+        preset=delivery.preset.name,
+        preset_digest=delivery.preset.digest,
+        model=ModelRecord(
+            name=delivery.model.name, digest=delivery.model.digest, options=spec.options, seed=spec.seed
+        ),
+        residual=spec.residual,
+        residual_db=delivery.residual_db,
+        null_rms_db=delivery.proof.null.rms_db,
+        null_peak_db=delivery.proof.null.peak_db,
+        verdict=delivery.proof.verdict.value,
+        stems=stems,
+        mix=mix,
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that touch samples."""
+    found = {"stemfix": _stemfix_version()}
+    for package in ("torch", "demucs", "numpy", "scipy", "soundfile", "soxr", "pedalboard"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "absent"
+    return found
+
+
+def _stemfix_version() -> str:
+    try:
+        return version("stemfix")
+    except PackageNotFoundError:
+        return "unknown"
+
+
+def _write(delivery: Delivery, audio: AudioBuffer, part: str, folder: Path, progress: Progress) -> FileRecord:
+    spec = delivery.spec
+    path = folder / f"{delivery.name}-{part}{spec.output_format.extension}"
+    history = (
+        f"A=PCM,F={audio.sample_rate},W={spec.output_format.bits},M={'mono' if audio.channels == 1 else 'stereo'},"
+        f"T=stemfix {_stemfix_version()};{delivery.model.name} {delivery.model.digest[:12]};"
+        f"preset {delivery.preset.name};seed {spec.seed};{part}"
+    )
+    metadata = derive(
+        read_metadata(spec.source),
+        start_frame=delivery.range[0],
+        frames=audio.frames,
+        sample_rate=audio.sample_rate,
+        track_name=f"{delivery.name} {part}",
+        coding_history_line=history,
+    )
+    result = write_audio(path, audio, spec.output_format, metadata, seed=_dither_seed(spec.seed, part), progress=progress)
+    loudness = measure_loudness(audio)
+    return FileRecord(
+        file=path.name,
+        sha256=result.sha256,
+        bytes=result.bytes,
+        frames=audio.frames,
+        sample_rate=audio.sample_rate,
+        channels=audio.channels,
+        output_format=spec.output_format,
+        clipped_samples=result.clipped,
+        lufs=loudness.lufs,
+        true_peak_db=loudness.true_peak_db,
+    )
+
+
+def _dither_seed(seed: int, part: str) -> int:
+    """Another dither for every file: equal dither on all stems would add up coherently in their sum."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{part}".encode()).digest()[:4], "little")
+
+
+def _write_json(path: Path, model: BaseModel) -> None:
+    with output_errors(path), open(path, "x", encoding="utf-8") as file:
+        file.write(model.model_dump_json(indent=2) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
