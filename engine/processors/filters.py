@@ -72,14 +72,15 @@ def linear_phase(of: Callable[[Doubles], Doubles], sample_rate: int) -> npt.NDAr
     """Symmetric FIR filter with the magnitude `of(frequency_hz)`; its centre tap is the time of the input."""
     half = max(round(HALF_LENGTH_S * sample_rate), 16)
     size = 1 << (4 * half).bit_length()
-    impulse = np.fft.irfft(of(np.arange(size // 2 + 1) * (sample_rate / size)), size)
+    frequencies: Doubles = np.arange(size // 2 + 1, dtype=np.float64) * (sample_rate / size)
+    impulse = np.fft.irfft(of(frequencies), size)
     taps = np.concatenate((impulse[-half:], impulse[: half + 1]))
     # A gentle window: only what the cut at its ends would ripple.
     return (taps * np.kaiser(2 * half + 1, 4.0)).astype(np.float32)
 
 
 def zero_phase(audio: Audio, taps: npt.NDArray[np.float32]) -> Audio:
-    """`audio` through `taps` without delay, same shape; both ends lack half the filter's length of context."""
+    """`audio` through `taps` without delay, same shape; both ends lack half its length of context."""
     from scipy.signal import oaconvolve
 
     filtered: Audio = oaconvolve(audio, taps[None], mode="same", axes=-1)
