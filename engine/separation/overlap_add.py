@@ -1,0 +1,204 @@
+"""Overlap-add: models that see one segment at a time, run over a recording of any length in bounded memory.
+
+The rules are those of `demucs.apply.apply_model` (demucs 4), and so are the samples, bit for bit:
+
+- Segments begin every `int((1 - overlap) * segment)` frames and are cross-faded with triangles, normalised
+  by the sum of the triangles.
+- The last segment is shorter. The model still sees a whole one: the chunk lies in the middle of its context,
+  with real audio before it and silence after it, and its middle is kept.
+- With shifts, each pass begins up to half a second before the recording, at random; passes are averaged.
+- Every member of a bag makes its own passes; members are blended with one weight per source.
+
+`apply_model` holds the recording and every pass in memory at once. Here each pass keeps one segment, and all
+passes move through the recording together.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import numpy as np
+
+from engine.audio.buffer import Audio
+from engine.errors import OptionError
+
+#: Reads frames `[start, stop)` of the recording, shape (channels, stop - start); never called outside of it.
+Read = Callable[[int, int], Audio]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One model of a bag: how to call it, how long its segments are, and how much it counts.
+
+    Attributes:
+        forward: takes (batch, channels, n) and returns (batch, sources, channels, n) in float32.
+        weights: one per source; relative to those of the other members.
+        segment_frames: frames from the beginning of a segment to its end.
+        valid_length: the frames of context that the model is given for a chunk of so many frames.
+    """
+
+    forward: Callable[[Audio], Audio]
+    weights: tuple[float, ...]
+    segment_frames: int
+    valid_length: Callable[[int], int]
+
+    def window(self) -> Audio:
+        """The triangle that weighs a segment, shape (segment_frames,), 1 at its peak and never 0."""
+        half = self.segment_frames // 2
+        rising = np.arange(1, half + 1, dtype=np.float32)
+        falling = np.arange(self.segment_frames - half, 0, -1, dtype=np.float32)
+        window: Audio = np.concatenate([rising, falling])
+        window /= window.max()
+        return window
+
+
+class Run:
+    """One pass of one member over the recording, begun `lead` frames before the recording does.
+
+    It holds the segment that is being added up and what is finished but not yet taken.
+    """
+
+    def __init__(self, member: Member, frames: int, lead: int, overlap: float) -> None:
+        self._member = member
+        self._frames = frames
+        self._stride = int((1 - overlap) * member.segment_frames)
+        if self._stride < 1:
+            raise OptionError(
+                f"An overlap of {overlap} leaves nothing of a segment of {member.segment_frames} frames.",
+                "Choose a smaller overlap or a longer segment.",
+            )
+        self._starts = range(-lead, frames, self._stride)
+        self._next = 0
+        self._window = member.window()
+        self._sum: Audio | None = None
+        self._weight = np.zeros(member.segment_frames, np.float32)
+        self._ready: list[Audio] = []
+        #: Frames that are finished and not yet taken.
+        self.ready_frames = 0
+
+    @property
+    def segments(self) -> int:
+        """How many segments the whole pass takes."""
+        return len(self._starts)
+
+    def advance(self, read: Read, batch: int) -> int:
+        """Run the next segments, at most `batch` in one call of the model; returns how many that were."""
+        starts = self._starts[self._next : self._next + batch]
+        self._next += len(starts)
+        for length, group in itertools.groupby(
+            starts, lambda start: self._member.valid_length(self._chunk(start))
+        ):
+            chunks = list(group)
+            estimates = self._member.forward(
+                np.stack([self._context(read, start, length) for start in chunks])
+            )
+            for start, estimate in zip(chunks, estimates, strict=True):
+                self._accumulate(start, estimate)
+        return len(starts)
+
+    def take(self, count: int) -> Audio:
+        """Remove and return the next `count` finished frames, shape (sources, channels, count)."""
+        ready = self._ready[0] if len(self._ready) == 1 else np.concatenate(self._ready, axis=-1)
+        self._ready = [ready[..., count:]]
+        self.ready_frames -= count
+        return ready[..., :count]
+
+    def _chunk(self, start: int) -> int:
+        return min(self._member.segment_frames, self._frames - start)
+
+    def _context(self, read: Read, start: int, length: int) -> Audio:
+        """`length` frames around the chunk that begins at `start`; silence beyond the recording."""
+        first = start - (length - self._chunk(start)) // 2
+        low, high = max(first, 0), min(first + length, self._frames)
+        inside = read(low, high)
+        context = np.zeros((inside.shape[0], length), np.float32)
+        context[:, low - first : high - first] = inside
+        return context
+
+    def _accumulate(self, start: int, estimate: Audio) -> None:
+        count = self._chunk(start)
+        margin = (estimate.shape[-1] - count) // 2
+        if self._sum is None:
+            self._sum = np.zeros((*estimate.shape[:-1], self._member.segment_frames), np.float32)
+        self._sum[..., :count] += self._window[:count] * estimate[..., margin : margin + count]
+        self._weight[:count] += self._window[:count]
+
+        last = start + self._stride >= self._frames
+        done = count if last else self._stride
+        lead = min(max(-start, 0), done)
+        finished = self._sum[..., lead:done] / self._weight[lead:done]
+        for held in (self._sum, self._weight):
+            held[..., :-done] = held[..., done:]
+            held[..., -done:] = 0
+        if finished.shape[-1]:
+            self._ready.append(finished)
+            self.ready_frames += finished.shape[-1]
+
+
+def overlap_add(
+    members: Sequence[Member],
+    read: Read,
+    frames: int,
+    *,
+    sample_rate: int,
+    overlap: float,
+    shifts: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+    cancel: Callable[[], None],
+    batch: int = 1,
+) -> Iterator[tuple[int, Audio]]:
+    """Yield `(start, block)` in order, blocks of shape (sources, channels, n) that cover the recording once.
+
+    Args:
+        members: the models of a bag, or a single one.
+        read: gives the recording; see `Read`.
+        frames: length of the recording.
+        sample_rate: in Hz; the random shifts are at most half a second.
+        overlap: share of a segment that overlaps the next, in [0, 1).
+        shifts: random shifts to average over; 0 for one pass without a shift.
+        seed: the shifts are those that `apply_model` draws after `random.seed(seed)`.
+        progress: called with (segments done, segments in all), first with none done.
+        cancel: called before each batch; it raises to stop.
+        batch: segments per call of a model. More than 1 pays on a GPU and is slower on a CPU.
+
+    Memory is a few segments per pass, and there are `len(members) * max(shifts, 1)` passes.
+    """
+    longest_shift = int(0.5 * sample_rate)
+    random = Random(seed)
+    passes: list[list[Run]] = []
+    for member in members:
+        leads = [longest_shift - random.randint(0, longest_shift) for _ in range(shifts)] or [0]
+        passes.append([Run(member, frames, lead, overlap) for lead in leads])
+    runs = list(itertools.chain.from_iterable(passes))
+    totals = [sum(weights) for weights in zip(*(member.weights for member in members), strict=True)]
+
+    done, total = 0, sum(run.segments for run in runs)
+    progress(done, total)
+    start = 0
+    while start < frames:
+        for run in runs:
+            while not run.ready_frames:
+                cancel()
+                done += run.advance(read, batch)
+                progress(done, total)
+        count = min(run.ready_frames for run in runs)
+        blend = np.float32(0)
+        for member, shifted in zip(members, passes, strict=True):
+            # The order of these operations is upstream's; another one differs in the last bit.
+            mean = shifted[0].take(count).copy()
+            for run in shifted[1:]:
+                mean += run.take(count)
+            mean /= np.float32(len(shifted))
+            mean *= _per_source(member.weights)
+            blend = blend + mean
+        blend /= _per_source(totals)
+        yield start, blend
+        start += count
+
+
+def _per_source(values: Sequence[float]) -> Audio:
+    return np.array(values, np.float32)[:, None, None]
