@@ -1,0 +1,49 @@
+"""The command line's root: global options, and the table of commands."""
+
+from __future__ import annotations
+
+import click
+
+from stemfix import __version__
+from stemfix.failure import Settings
+from stemfix.lazy import LazyGroup
+
+COMMANDS = {
+    "enhance": ("stemfix.commands.enhance", "Separate recordings and enhance every stem."),
+    "separate": ("stemfix.commands.separate", "Separate recordings and leave the stems as they are."),
+    "align": ("stemfix.commands.align", "Measure how one file lies against another, and fix it."),
+    "models": ("stemfix.commands.models", "List, pull, verify and remove separation models."),
+    "presets": ("stemfix.commands.presets", "List, show and check presets."),
+    "cache": ("stemfix.commands.cache", "Show or clear the cache of separated stems."),
+    "doctor": ("stemfix.commands.doctor", "Check that this machine has what stemfix needs."),
+}
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, wanted: bool) -> None:
+    if wanted and not ctx.resilient_parsing:
+        from engine.version import ENGINE_VERSION
+
+        click.echo(f"stemfix {__version__} (engine {ENGINE_VERSION})")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    name="stemfix",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: stemfix enhance song.wav",
+)
+@click.option("--debug", is_flag=True, envvar="STEMFIX_DEBUG", help="Show tracebacks of errors.")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_show_version,
+    help="Show the version and stop.",
+)
+@click.pass_obj
+def cli(settings: Settings, debug: bool) -> None:
+    """Separate a song into stems, enhance each one, and hand the stems back aligned to the sample."""
+    settings.debug = debug
