@@ -1,0 +1,117 @@
+"""GainCurve: a gain over time, kept as one value per hop and the same for all channels.
+
+Effects that change the level work out their gain over the whole recording in `analyse`, at the rate of an
+`Envelope`, and `render` multiplies with it. A recording of three hours needs 60 MB for it. One gain for all
+channels keeps the stereo image where it is. Here is also what shapes such a curve over time: attack, release
+and smoothing, all without a loop over values.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.audio.buffer import Audio
+from engine.processors.level import Curve
+
+#: Gains closer to 0 dB than this count as "nothing happens".
+INAUDIBLE_DB = 0.01
+
+_CHUNK = 1 << 18
+
+
+@dataclass(frozen=True)
+class GainCurve:
+    """Linear gain at the middle of every hop, shape (hops,)."""
+
+    gain: Curve
+    hop_length: int
+
+    @classmethod
+    def from_db(cls, gain_db: Curve, hop_length: int) -> GainCurve:
+        """A curve from gains in dB."""
+        return cls(np.power(10.0, gain_db / 20, dtype=np.float32), hop_length)
+
+    def over(self, start: int, count: int) -> Curve:
+        """The gain of the frames [start, start + count), interpolated linearly between the hops.
+
+        Before the first and after the last middle of a hop it stays constant.
+        """
+        hop = self.hop_length
+        offset = start + hop // 2
+        first, last = offset // hop, (offset + count - 1) // hop
+        # A ramp runs from the middle of one hop to the middle of the next.
+        index = np.arange(first - 1, last + 1).clip(0, len(self.gain) - 1)
+        at = self.gain[index]
+        ramp = (np.arange(hop, dtype=np.float32) + np.float32(0.5)) / np.float32(hop)
+        ramps: Curve = at[:-1, None] + (at[1:] - at[:-1])[:, None] * ramp
+        skip = offset - first * hop
+        return ramps.reshape(-1)[skip : skip + count]
+
+    def apply(self, block: Audio, start: int) -> Audio:
+        """`block`, whose first frame is frame `start` of the recording, with the gain."""
+        return block * self.over(start, block.shape[1])
+
+
+def active_share(change_db: Curve, of_db: float = 0.5) -> float:
+    """Share of the time in which the level changes by more than `of_db`, either way."""
+    return round(float(np.mean(np.abs(change_db) > of_db)), 4) if len(change_db) else 0.0
+
+
+def hops(milliseconds: float, hops_per_second: float) -> float:
+    """A time constant in hops."""
+    return milliseconds * 1e-3 * hops_per_second
+
+
+def fall(curve: Curve, per_hop: float) -> Curve:
+    """Follow every rise at once and fall by no more than `per_hop`: y[n] = max(x[n], y[n-1] - per_hop).
+
+    With the slope taken out this is a running maximum: y[n] + n d = max over m <= n of (x[m] + m d).
+    """
+    out = np.empty_like(curve)
+    carry = -math.inf
+    for begin in range(0, len(curve), _CHUNK):
+        piece = curve[begin : begin + _CHUNK]
+        slope = np.arange(len(piece)) * per_hop
+        tilted = piece + slope
+        tilted[0] = max(tilted[0], carry - per_hop)
+        level = np.maximum.accumulate(tilted) - slope
+        carry = float(level[-1])
+        out[begin : begin + _CHUNK] = level
+    return out
+
+
+def decay(curve: Curve, time_constant: float) -> Curve:
+    """Follow every rise at once and decay exponentially: y[n] = max(x[n], a y[n-1]), for values >= 0.
+
+    `time_constant` is in hops. This is the first half of the decoupled peak detector of Giannoulis, Massberg,
+    Reiss, "Digital Dynamic Range Compressor Design: A Tutorial and Analysis", J. AES 60(6), 2012.
+    """
+    tiny = np.float32(1e-12)
+    decayed = np.exp(fall(np.log(np.maximum(curve, tiny)), 1 / max(time_constant, 1e-3)))
+    return np.where(decayed > 2 * tiny, np.maximum(decayed, curve), curve)
+
+
+def one_pole(curve: Curve, time_constant: float) -> Curve:
+    """Exponential smoothing with `time_constant` in hops, starting settled at the first value."""
+    from scipy.signal import lfilter
+
+    a = math.exp(-1 / max(time_constant, 1e-3))
+    out = np.empty_like(curve)
+    state = a * curve[:1].astype(np.float64)
+    for begin in range(0, len(curve), _CHUNK):
+        piece = curve[begin : begin + _CHUNK].astype(np.float64)
+        out[begin : begin + _CHUNK], state = lfilter([1 - a], [1, -a], piece, zi=state)
+    return out
+
+
+def hann(curve: Curve, radius: int) -> Curve:
+    """Smooth symmetrically over `radius` hops on both sides, weights of a Hann window."""
+    from scipy.ndimage import convolve1d
+
+    if radius < 1:
+        return curve
+    window = np.hanning(2 * radius + 3)[1:-1]
+    return np.asarray(convolve1d(curve, window / window.sum(), mode="nearest"), np.float32)

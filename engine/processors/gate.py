@@ -1,0 +1,88 @@
+"""Gate: lowers what sounds between the hits of a stem, such as bleed, and leaves the hits as they are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import Field
+
+from engine.audio.buffer import Audio, AudioBuffer
+from engine.processors.gain_curve import GainCurve, active_share, decay, hops
+from engine.processors.level import Curve, Envelope
+from engine.processors.processor import Processor
+
+
+@dataclass(frozen=True)
+class Found:
+    """The gain, and what the report tells."""
+
+    curve: GainCurve
+    threshold_db: float
+    floor_db: float
+    closed_share: float
+
+
+class Gate(Processor):
+    """Downward gate with hysteresis, hold and look-ahead, linked over the channels.
+
+    It opens where the peak of a hop rises above the threshold, and closes when the peak has stayed
+    `hysteresis_db` below it for `hold_ms`. As the whole recording is known, the gain is already back at 0 dB
+    when a hit begins: it rises exponentially before, and falls exponentially after the hold. Where the gate
+    is open the gain is exactly 1.
+    """
+
+    effect: ClassVar[str] = "gate"
+    linear: ClassVar[bool] = False
+
+    threshold_db: float = Field(-30.0, ge=-80, le=20, description="relative to the stem's gated RMS level")
+    range_db: float = Field(12.0, ge=0, le=40, description="how far the rest is lowered; never to silence")
+    hysteresis_db: float = Field(6.0, ge=0, le=30, description="the gate closes this far below the threshold")
+    attack_ms: float = Field(2.0, ge=0.1, le=50, description="time constant of opening, before the hit")
+    hold_ms: float = Field(50.0, ge=5, le=1000, description="stays open this long after the level has fallen")
+    release_ms: float = Field(100.0, ge=1, le=5000, description="time constant of closing")
+
+    def analyse(self, source: AudioBuffer) -> Found | None:
+        """The gain over time; None for silence and where the gate would never close."""
+        envelope = Envelope.of(source)
+        level = envelope.gated_db
+        if level is None or self.range_db == 0:
+            return None
+        threshold = 10 ** ((level + self.threshold_db) / 20)
+        is_open = self._open(envelope.peak, threshold, hops(self.hold_ms, envelope.hops_per_second))
+        if is_open.all():
+            return None
+        opening = is_open.astype(np.float32)
+        after = decay(opening, hops(self.release_ms, envelope.hops_per_second))
+        before = decay(opening[::-1], hops(self.attack_ms, envelope.hops_per_second))[::-1]
+        gain_db = -np.float32(self.range_db) * (1 - np.maximum(after, before))
+        return Found(
+            curve=GainCurve.from_db(gain_db, envelope.hop_length),
+            threshold_db=level + self.threshold_db,
+            floor_db=envelope.percentile_db(10),
+            closed_share=active_share(gain_db),
+        )
+
+    def _open(self, peak: Curve, threshold: float, hold: float) -> npt.NDArray[np.bool_]:
+        """Where the gate must be open: a Schmitt trigger with a hold."""
+        above = peak > threshold
+        index = np.arange(len(peak), dtype=np.int32)
+        # Between both thresholds the state is that of the last hop which was outside of them.
+        decided = above | (peak < threshold * 10 ** (-self.hysteresis_db / 20))
+        is_open = above[np.maximum.accumulate(np.where(decided, index, 0))]
+        since = index - np.maximum.accumulate(np.where(is_open, index, np.int32(-(2**30))))
+        return np.asarray(since <= hold, np.bool_)
+
+    def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
+        """The block with the gain."""
+        return found.curve.apply(block, start)
+
+    def describe(self, found: Found) -> dict[str, Any]:
+        """Threshold, floor and how long the gate is closed."""
+        return {
+            "threshold_db": round(found.threshold_db, 2),
+            "floor_db": round(found.floor_db, 2),
+            "closed_share": found.closed_share,
+        }
