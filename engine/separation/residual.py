@@ -23,6 +23,9 @@ _SILENCE = 1e-16
 #: The lowest level that is reported; a difference of exactly nothing has none.
 _FLOOR_DB = -200.0
 
+#: Length of a block in STFT windows; context adds 1.5 to it.
+BLOCK_WINDOWS = 16
+
 OnProgress = Callable[[int, int], None]
 
 
@@ -53,7 +56,7 @@ def share_residual(
     """
     grid = _Grid.at(mix.sample_rate)
     top = min(int(_BAND_EDGE * model_rate / 2 * grid.n_fft / mix.sample_rate), grid.n_fft // 2)
-    block_frames, context = 16 * grid.n_fft, grid.n_fft - grid.hop_length
+    block_frames, context = BLOCK_WINDOWS * grid.n_fft, grid.n_fft - grid.hop_length
     level = _Level()
     # Stems are overwritten behind the reader; what the next block needs of the estimates is held here.
     held = np.stack([stem.read(-context, context) for stem in stems.values()])

@@ -108,7 +108,6 @@ class _Step:
             self._remove(mix)
         stems = {}
         for index, (name, estimate) in enumerate(estimates.items()):
-            self._progress.check()
             stems[name] = self._native(name, estimate)
             self._report(_TO_MODEL + _SEPARATE + _FROM_MODEL * (index + 1) // len(estimates))
 
@@ -144,7 +143,7 @@ class _Step:
             name: AudioBuffer.create(self._path(f"{name}{suffix}"), channels, mix.frames, rate)
             for name in self._separator.sources
         }
-        on_segment = self._span(_TO_MODEL, _SEPARATE, check=False)
+        on_segment = self._span(_TO_MODEL, _SEPARATE)
         for start, block in self._separator.separate(mix, seed, on_segment, self._progress.check):
             for estimate, audio in zip(estimates.values(), block, strict=True):
                 estimate.write(start, audio.mean(axis=0, keepdims=True) if channels == 1 else audio)
@@ -170,14 +169,13 @@ class _Step:
             buffer.path.unlink()
 
     def _report(self, thousandths: int) -> None:
+        self._progress.check()
         self._progress.update("separate", thousandths, 1000)
 
-    def _span(self, first: int, size: int, check: bool = True) -> Callable[[int, int], None]:
+    def _span(self, first: int, size: int) -> Callable[[int, int], None]:
         """Progress of a part of the step as thousandths of the whole."""
 
         def report(done: int, total: int) -> None:
-            if check:
-                self._progress.check()
             self._report(first + size * done // max(total, 1))
 
         return report
