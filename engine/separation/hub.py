@@ -89,8 +89,7 @@ def _ask(card: ModelCard, signature: str) -> _Remote:
 
 def _download(card: ModelCard, signature: str, remote: _Remote, work: Path, hooks: Hooks) -> Fetched:
     from huggingface_hub.file_download import http_get
-    from huggingface_hub.utils._headers import build_hf_headers
-    from huggingface_hub.utils.tqdm import tqdm
+    from huggingface_hub.utils import build_hf_headers, tqdm  # type: ignore[attr-defined]
 
     class Silent(tqdm):  # type: ignore[type-arg,misc,unused-ignore]
         """The hub's progress bar, not drawn: progress is reported through the hooks."""

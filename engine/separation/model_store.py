@@ -170,7 +170,7 @@ def publish(model: ModelCard, fetched: dict[str, Fetched], work: Path) -> Instal
 
 
 def work_folder(name: str) -> Path:
-    """The folder of an unfinished pull of `name`, made if absent; a crash leaves it. Call it under the lock."""
+    """The folder of an unfinished pull of `name`, made if absent. Call it under the lock."""
     folder = _work_path(name)
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.glob("npm-*"):

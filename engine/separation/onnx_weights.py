@@ -159,7 +159,7 @@ def to_half(state: Arrays) -> Arrays:
 
 
 def _place(node: Any, module: Any, value: npt.NDArray[Any]) -> tuple[str, str, npt.NDArray[Any]]:
-    """(key, part, value) of the constant that `node` uses; `part` is set where attention's weights come apart."""
+    """(key, part, value) of the constant that `node` uses; `part` where attention's weights come apart."""
     from demucs.demucs import LayerScale  # type: ignore[attr-defined]
     from torch import nn
 
