@@ -1,0 +1,1 @@
+"""Presets: named chains of effects for every stem, one commented TOML file each."""
