@@ -1,0 +1,53 @@
+"""Drift: the delay of one excerpt after the other, and how it grows with time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from engine.alignment.fine import fit_spectra
+from engine.alignment.model import SegmentDelay
+from engine.alignment.spectra import cross_spectra
+from engine.audio.buffer import AudioBuffer
+
+#: Welch window for the excerpts, half as long as for the whole: there are fewer frames to average.
+_EXCERPT_WINDOW_S = 0.07
+#: A slope needs this many points.
+_MIN_SEGMENTS = 3
+#: Excerpts whose phases agree less have no delay to speak of.
+_SURE = 0.9
+
+
+def segment_delays(
+    reference: AudioBuffer, other: AudioBuffer, spans: list[tuple[int, int]], lags: list[int]
+) -> list[SegmentDelay]:
+    """The delay in each excerpt `spans`, near its own whole-frame lag."""
+    segments = []
+    for (start, stop), lag in zip(spans, lags, strict=True):
+        spectra = cross_spectra(reference, other, lag, (start, stop), _EXCERPT_WINDOW_S, mid_side=False)
+        fit, _ = fit_spectra(spectra, spectra.channels_only)
+        segments.append(
+            SegmentDelay(
+                time_s=(start + stop) / 2 / reference.sample_rate,
+                delay_samples=lag + fit.delay_samples,
+                confidence=fit.confidence,
+            )
+        )
+    return segments
+
+
+def drift_ppm(segments: list[SegmentDelay], sample_rate: int) -> tuple[float | None, float | None]:
+    """Slope of the delay over time and its standard error, both in ppm; None for fewer than three segments.
+
+    The slope is the median of all pairwise slopes (Theil-Sen), which one wrong segment can't move.
+    """
+    sure = [segment for segment in segments if segment.confidence >= _SURE]
+    if len(sure) < _MIN_SEGMENTS:
+        return None, None
+    time = np.array([segment.time_s for segment in sure]) * sample_rate
+    delay = np.array([segment.delay_samples for segment in sure])
+    later, earlier = np.tril_indices(len(sure), -1)
+    slope = float(np.median((delay[later] - delay[earlier]) / (time[later] - time[earlier])))
+    rest = delay - slope * time
+    scatter = 1.4826 * float(np.median(np.abs(rest - np.median(rest))))
+    error = scatter / float(np.sqrt(((time - time.mean()) ** 2).sum()))
+    return slope * 1e6, error * 1e6
