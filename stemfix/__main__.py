@@ -10,7 +10,7 @@ from contextlib import suppress
 import click
 
 from stemfix.cli import cli
-from stemfix.failure import BROKEN_PIPE, Settings, report_failure
+from stemfix.failure import Settings, report_failure
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # What is left in the buffer has nowhere to go; without this Python complains at its end.
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return BROKEN_PIPE
+        return 1
     except (Exception, KeyboardInterrupt) as error:
         return report_failure(error, settings)
     return status if isinstance(status, int) else 0

@@ -12,8 +12,6 @@ from engine.errors import StemfixError
 
 #: The status of a program that the user stopped.
 INTERRUPTED = 130
-#: The status of a program whose reader went away, as the shell gives it.
-BROKEN_PIPE = 141
 
 
 @dataclass

@@ -81,7 +81,7 @@ def fake_model(fake_separator: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 @pytest.fixture
 def make_song(tmp_path: Path) -> Callable[..., Path]:
-    """`make_song(name, seconds=1.0, rate=44100, channels=2)` writes tones, hits and noise, and returns the path."""
+    """`make_song(name, seconds=1.0, rate=44100, channels=2)` writes tones, hits and noise; the path."""
 
     def make(name: str = "song.wav", seconds: float = 1.0, rate: int = 44_100, channels: int = 2) -> Path:
         frames = round(seconds * rate)

@@ -1,0 +1,185 @@
+"""What `stemfix doctor` looks at: each check finds something, and has a remedy where it fails."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib import import_module, metadata
+from pathlib import Path
+from typing import Literal
+
+from engine.errors import StemfixError
+from stemfix.memory import memory_bytes
+from stemfix.text import bytes_text
+
+State = Literal["ok", "hint", "failed"]
+
+PACKAGES = (
+    *("torch", "demucs", "numpy", "scipy", "soundfile", "soxr", "pedalboard", "noisereduce", "pyebur128"),
+    *("pydantic", "click", "rich", "platformdirs", "filelock", "huggingface_hub", "safetensors", "onnx"),
+)
+DEFAULT_MODEL = "htdemucs"
+#: A separation with htdemucs on the CPU was measured at 1.2 GB.
+_MEMORY_NEEDED = 1_500_000_000
+_MEMORY_COMFORTABLE = 3_000_000_000
+#: A song of five minutes takes some 2 GB of work files while it is done.
+_DISK_COMFORTABLE = 3_000_000_000
+_PYTHONS = ((3, 10), (3, 13))
+
+
+@dataclass(frozen=True)
+class Check:
+    """One finding. A hint is worth reading; a failure keeps stemfix from working."""
+
+    name: str
+    state: State
+    found: str
+    remedy: str = ""
+
+
+def all_checks() -> Iterator[Check]:
+    """Every check in turn; one that breaks is itself a failure."""
+    checks: list[Callable[[], Iterator[Check]]] = [
+        *(_python, _packages, _device, _memory, _folders, _weights, _tools),
+        _self_test,
+    ]
+    for check in checks:
+        name = check.__name__.lstrip("_").replace("_", "-")
+        try:
+            yield from check()
+        except StemfixError as error:
+            yield Check(name, "failed", error.what, error.remedy)
+        except Exception as error:
+            found = " ".join(f"{type(error).__name__}: {error}".split())
+            yield Check(name, "failed", found, "Run: stemfix --debug doctor")
+
+
+def _python() -> Iterator[Check]:
+    low, high = _PYTHONS
+    found = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
+    if low <= sys.version_info[:2] <= high:
+        yield Check("python", "ok", found)
+    else:
+        wanted = f"{low[0]}.{low[1]} to {high[0]}.{high[1]}"
+        yield Check("python", "failed", found, f"Install stemfix with Python {wanted}.")
+
+
+def _packages() -> Iterator[Check]:
+    versions = []
+    for package in PACKAGES:
+        try:
+            import_module(package)
+            versions.append(f"{package} {metadata.version(package)}")
+        except Exception as error:  # a native library that does not fit raises anything
+            found = " ".join(f"{package} can't be loaded: {error}".split())
+            yield Check(
+                "packages", "failed", found, f"Install it again: pip install --force-reinstall {package}"
+            )
+    if len(versions) == len(PACKAGES):
+        yield Check("packages", "ok", ", ".join(versions))
+
+
+def _device() -> Iterator[Check]:
+    import torch
+
+    from engine.separation.demucs import pick_device
+
+    device = pick_device("auto")
+    if device == "cuda":
+        free, total = torch.cuda.mem_get_info()
+        found = f"{torch.cuda.get_device_name()}, {bytes_text(free)} of {bytes_text(total)} free"
+        small = free < _MEMORY_NEEDED
+        remedy = "Close what uses it, or give --device cpu." if small else ""
+        yield Check("device", "hint" if small else "ok", f"cuda: {found}", remedy)
+    elif device == "mps":
+        yield Check("device", "ok", "mps: the graphics processor of this Mac")
+    else:
+        yield Check("device", "ok", f"cpu: {os.cpu_count()} cores; no graphics processor was found")
+
+
+def _memory() -> Iterator[Check]:
+    total, available = memory_bytes()
+    if total is None:
+        yield Check("memory", "hint", "its size can't be told on this system")
+        return
+    usable = total if available is None else available
+    found = f"{bytes_text(usable)} of {bytes_text(total)} free"
+    if usable < _MEMORY_NEEDED:
+        yield Check("memory", "failed", found, "Close other programs.")
+    elif usable < _MEMORY_COMFORTABLE:
+        yield Check("memory", "hint", found, "Close other programs before long jobs.")
+    else:
+        yield Check("memory", "ok", found)
+
+
+def _folders() -> Iterator[Check]:
+    from engine.paths import cache_dir, model_dir
+
+    for name, folder, variable in (
+        ("models", model_dir(), "STEMFIX_MODEL_DIR"),
+        ("cache", cache_dir(), "STEMFIX_CACHE_DIR"),
+        ("temporary", Path(tempfile.gettempdir()), "TMPDIR"),
+    ):
+        yield check_folder(name, folder, f"Allow writing there, or set {variable} to another folder.")
+
+
+def check_folder(name: str, folder: Path, remedy: str) -> Check:
+    """Whether a file can be made in `folder`, or in the first one above it that exists, and what is free."""
+    place = next((place for place in (folder, *folder.parents) if place.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=place) as file:
+            file.write(b"stemfix")
+        free = shutil.disk_usage(place).free
+    except OSError as error:
+        return Check(name, "failed", f"{folder} can't be written: {error.strerror or error}", remedy)
+    found = f"{folder}, {bytes_text(free)} free"
+    if free < _DISK_COMFORTABLE:
+        return Check(name, "hint", found, "Make room before long jobs.")
+    return Check(name, "ok", found)
+
+
+def _weights() -> Iterator[Check]:
+    from engine.separation import weights
+    from engine.separation.registry import MODELS
+
+    for name in MODELS:
+        found = weights.installed(name)
+        if found is None:
+            if name == DEFAULT_MODEL:
+                yield Check(
+                    "weights", "failed", f"{name} is not installed", f"Run: stemfix models pull {name}"
+                )
+        elif problems := weights.verify(name):
+            yield Check("weights", "failed", "; ".join(problems), f"Run: stemfix models pull {name} --force")
+        else:
+            yield Check("weights", "ok", f"{name}, {bytes_text(found.size_bytes)}, whole")
+
+
+def _tools() -> Iterator[Check]:
+    for tool, purpose in (
+        ("ffmpeg", "It is only needed for formats such as M4A and WMA: install it, or convert those files."),
+        ("npm", "It is only needed to pull htdemucs where the Hugging Face hub can't be reached."),
+    ):
+        place = shutil.which(tool)
+        if place is None:
+            yield Check(tool, "hint", "absent", purpose)
+        else:
+            yield Check(tool, "ok", place)
+
+
+def _self_test() -> Iterator[Check]:
+    from engine.separation import weights
+    from engine.separation.registry import MODELS
+
+    model = next((name for name in MODELS if weights.installed(name) is not None), None)
+    if model is None:
+        yield Check("self-test", "hint", "skipped: there are no weights to test with")
+        return
+    from stemfix.self_test import self_test
+
+    yield self_test(model)
