@@ -1,7 +1,7 @@
 """Write the tables of effects in docs/presets.md from the effects' own declarations.
 
-    python docs/make_effects_table.py            rewrites what stands between the two markers
-    python docs/make_effects_table.py --check    changes nothing; exit status 1 if the tables are out of date
+python docs/make_effects_table.py            rewrites what stands between the two markers
+python docs/make_effects_table.py --check    changes nothing; exit status 1 if the tables are out of date
 """
 
 from __future__ import annotations
@@ -21,7 +21,14 @@ END = "<!-- end of effects -->"
 def describe(effect: type[Processor]) -> str:
     """One effect: its first sentence, and a table of its settings, `amount` last."""
     summary = (effect.__doc__ or "").strip().split("\n\n")[0].replace("\n    ", " ")
-    lines = [f"### `{effect.effect}`", "", summary, "", "| setting | default | range | |", "| --- | --- | --- | --- |"]
+    lines = [
+        f"### `{effect.effect}`",
+        "",
+        summary,
+        "",
+        "| setting | default | range | |",
+        "| --- | --- | --- | --- |",
+    ]
     fields = sorted(effect.model_fields.items(), key=lambda item: item[0] == "amount")
     for name, field in fields:
         default = "" if field.is_required() else plain(field.default)
@@ -38,7 +45,9 @@ def plain(value: Any) -> str:
 
 def limits(metadata: list[Any]) -> str:
     """The lowest and the highest value, where there are any."""
-    found = {key: getattr(rule, key) for rule in metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)}
+    found = {
+        key: getattr(rule, key) for rule in metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)
+    }
     low, high = found.get("ge", found.get("gt")), found.get("le", found.get("lt"))
     return "" if low is None or high is None else f"{low:g} to {high:g}"
 
