@@ -29,6 +29,7 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/python docs/make_effects_table.py --check
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff format .

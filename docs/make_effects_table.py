@@ -60,6 +60,8 @@ def main() -> int:
     tables = "\n\n".join(describe(effect) for effect in effects().values())
     fresh = f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}"
     if "--check" in sys.argv:
+        if fresh != page:
+            print("docs/presets.md is out of date: run python docs/make_effects_table.py", file=sys.stderr)
         return int(fresh != page)
     PAGE.write_text(fresh, encoding="utf-8")
     return 0
