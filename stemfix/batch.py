@@ -24,6 +24,7 @@ from stemfix.live import job_progress
 from stemfix.options import JobOptions
 from stemfix.settings import choose_settings
 from stemfix.show import show_plan, show_result
+from stemfix.text import plain
 from stemfix.weights_gate import ensure_weights
 
 #: Start and stop; None for the recording's own.
@@ -66,7 +67,7 @@ class _Batch:
     def summarise(self, total: int) -> None:
         """One line at the end of several."""
         if total > 1:
-            failures = f", {len(self.failed)} failed: {', '.join(self.failed)}" if self.failed else ""
+            failures = f", {len(self.failed)} failed: {plain(', '.join(self.failed))}" if self.failed else ""
             self.say(f"{self.done} of {total} done{failures}.")
 
 
@@ -76,7 +77,7 @@ def run_batch(options: JobOptions, settings: Settings) -> int:
     sources = list(find_sources(options.inputs, options.out, options.recursive))
     for number, source in enumerate(sources, start=1):
         if len(sources) > 1:
-            batch.say(f"[{number}/{len(sources)}] {source.path}")
+            batch.say(f"[{number}/{len(sources)}] {plain(str(source.path))}")
         if isinstance(source, NoSource):
             batch.fail(source.error, source.path)
             continue

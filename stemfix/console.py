@@ -39,8 +39,11 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
 
 
 def say(text: str = "", *, error: bool = False) -> None:
-    """Print one line as it is, however long: a path must stay in one piece."""
-    click.echo(plain(text), err=error)
+    """Print `text` as it is, however long its lines: a path must stay in one piece.
+
+    A path or another foreign text with a line break in it has to go through `plain` first.
+    """
+    click.echo("\n".join(plain(line) for line in text.split("\n")), err=error)
 
 
 def say_json(value: Any) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import click
 
 from engine.errors import StemfixError
+from stemfix.text import plain
 
 #: The status of a program that the user stopped.
 INTERRUPTED = 130
@@ -43,5 +44,5 @@ def report_failure(error: BaseException, settings: Settings) -> int:
     line, status = failure(error)
     if settings.debug and not isinstance(error, (click.ClickException, click.Abort)):
         traceback.print_exception(error, file=sys.stderr)
-    click.echo(f"stemfix: {line}", err=True)
+    click.echo(f"stemfix: {plain(line)}", err=True)
     return status

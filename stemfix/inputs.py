@@ -45,6 +45,9 @@ def find_sources(inputs: Iterable[Path], out: Path | None, recursive: bool) -> I
             yield NoSource(path, error)
             continue
         for source in found:
+            if not _is_text(source.path):
+                yield NoSource(source.path, InputError(f"The name {source.path} is not text.", "Rename it."))
+                continue
             real = source.path.resolve()
             if real not in seen:
                 seen.add(real)
@@ -63,6 +66,15 @@ def _sources_of(path: Path, out: Path | None, recursive: bool) -> Iterator[Sourc
         raise InputError(f"There is no audio file in the folder {path}.", f"Name another folder{deeper}")
     for file in files:
         yield Source(file, file.parent if out is None else out / file.parent.relative_to(path))
+
+
+def _is_text(path: Path) -> bool:
+    """False for bytes that are no characters, which Linux allows in names and JSON and WAV don't."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _audio_files(folder: Path, recursive: bool) -> list[Path]:

@@ -33,7 +33,7 @@ class PlainProgress(Progress):
 
     def note(self, message: str) -> None:
         """See `Progress.note`."""
-        say(f"Note: {message}", error=True)
+        say(plain(f"Note: {message}"), error=True)
 
 
 class LiveProgress(Progress):

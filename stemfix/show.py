@@ -15,7 +15,13 @@ def show_result(result: JobResult) -> None:
     """Print a finished job's results on stdout."""
     manifest = result.manifest
     rows = table(
-        "stem", "level", "delay", "polarity", "coherence", "verdict", right=("level", "delay", "coherence")
+        "stem",
+        "level",
+        "delay (samples)",
+        "polarity",
+        "coherence",
+        "verdict",
+        right=("level", "delay (samples)", "coherence"),
     )
     for stem in manifest.stems:
         rows.add_row(
@@ -34,7 +40,7 @@ def show_result(result: JobResult) -> None:
     if clipped := [record.file for record in _files(manifest) if record.clipped_samples]:
         say(f"Samples were clipped in {', '.join(clipped)}: use --format float32 to keep them.")
     done = "They were there already" if result.already_done else "The files are in"
-    say(f"{done}: {result.folder}")
+    say(f"{done}: {plain(str(result.folder))}")
 
 
 def show_plan(plan: Plan) -> None:

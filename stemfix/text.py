@@ -34,7 +34,7 @@ def speed_text(speed: float | None) -> str:
 
 def plain(text: str) -> str:
     """`text` with control characters made visible: a file name must not steer the terminal."""
-    return "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def finite(value: Any) -> Any:
