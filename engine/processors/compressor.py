@@ -41,10 +41,10 @@ class Compressor(Processor):
     effect: ClassVar[str] = "compressor"
     linear: ClassVar[bool] = False
 
-    threshold_db: float = Field(-3.0, ge=-40, le=30, description="relative to the stem's gated RMS level")
+    threshold_db: float = Field(0.0, ge=-40, le=30, description="relative to the stem's gated RMS level")
     ratio: float = Field(2.0, ge=1, le=20, description="dB of input per dB of output above the threshold")
     knee_db: float = Field(6.0, ge=0, le=24, description="width of the bend around the threshold")
-    attack_ms: float = Field(15.0, ge=0.5, le=200, description="time constant of turning down")
+    attack_ms: float = Field(10.0, ge=0.5, le=200, description="time constant of turning down")
     release_ms: float = Field(150.0, ge=5, le=5000, description="time constant of coming back")
     max_reduction_db: float = Field(9.0, ge=0, le=40, description="never turns down further than this")
 
@@ -65,7 +65,8 @@ class Compressor(Processor):
         reduction = one_pole(decay(wanted, hops(self.release_ms, rate)), hops(self.attack_ms, rate))
         turned_down = GainCurve.from_db(-reduction, envelope.hop_length).gain
         after = replace(envelope, peak=envelope.peak * turned_down, power=envelope.power * turned_down**2)
-        makeup_db = level - (after.gated_db or level)
+        level_after = after.gated_db
+        makeup_db = 0.0 if level_after is None else level - level_after
         return Found(
             curve=GainCurve(turned_down * np.float32(10 ** (makeup_db / 20)), envelope.hop_length),
             threshold_db=level + self.threshold_db,

@@ -44,9 +44,9 @@ class Deess(Processor):
     linear: ClassVar[bool] = False
     context_s: ClassVar[float] = 2 * _FILTER_S
 
-    threshold_db: float = Field(-3.0, ge=-40, le=40, description="band relative to the rest of the spectrum")
+    threshold_db: float = Field(-6.0, ge=-40, le=40, description="band relative to the rest of the spectrum")
     range_db: float = Field(8.0, ge=0, le=30, description="never lowers the band by more than this")
-    low_hz: float = Field(4500.0, ge=1000, le=20000, description="where the band begins")
+    low_hz: float = Field(4000.0, ge=1000, le=20000, description="where the band begins")
     high_hz: float = Field(14000.0, ge=2000, le=96000, description="where the band ends")
 
     def analyse(self, source: AudioBuffer) -> Found | None:

@@ -37,7 +37,7 @@ class Gate(Processor):
     effect: ClassVar[str] = "gate"
     linear: ClassVar[bool] = False
 
-    threshold_db: float = Field(-30.0, ge=-80, le=20, description="relative to the stem's gated RMS level")
+    threshold_db: float = Field(-24.0, ge=-80, le=20, description="relative to the stem's gated RMS level")
     range_db: float = Field(12.0, ge=0, le=40, description="how far the rest is lowered; never to silence")
     hysteresis_db: float = Field(6.0, ge=0, le=30, description="the gate closes this far below the threshold")
     attack_ms: float = Field(2.0, ge=0.1, le=50, description="time constant of opening, before the hit")
@@ -72,6 +72,8 @@ class Gate(Processor):
         # Between both thresholds the state is that of the last hop which was outside of them.
         decided = above | (peak < threshold * 10 ** (-self.hysteresis_db / 20))
         is_open = above[np.maximum.accumulate(np.where(decided, index, 0))]
+        # One hop before as well: the gain is interpolated, and the whole first hop is to have it in full.
+        is_open[:-1] |= is_open[1:]
         since = index - np.maximum.accumulate(np.where(is_open, index, np.int32(-(2**30))))
         return np.asarray(since <= hold, np.bool_)
 

@@ -38,13 +38,13 @@ def hop_length(sample_rate: int) -> int:
 def hop_power(block: Audio, hop: int) -> Curve:
     """Mean square over the channels per hop of `block`, shape (channels, n) -> (ceil(n / hop),)."""
     hops = _hops(block, hop)
-    return np.einsum("cnh,cnh->n", hops, hops) / np.float32(hop * len(block))
+    return np.asarray(np.einsum("cnh,cnh->n", hops, hops) / (hop * len(block)), np.float32)
 
 
 def hop_peak(block: Audio, hop: int) -> Curve:
     """Largest magnitude over the channels per hop of `block`, shape (channels, n) -> (ceil(n / hop),)."""
     loudest: Curve = np.abs(block).max(axis=0, keepdims=True)
-    return _hops(loudest, hop)[0].max(axis=1)
+    return np.asarray(_hops(loudest, hop)[0].max(axis=1), np.float32)
 
 
 def _hops(block: Audio, hop: int) -> Audio:
@@ -91,12 +91,6 @@ class Envelope:
     def gated_db(self) -> float | None:
         """RMS level of the parts that play; None if the recording is silent."""
         return gated_level_db(self.power, self.hops_per_second)
-
-    @property
-    def crest_db(self) -> float | None:
-        """Peak over gated RMS level; None if the recording is silent."""
-        gated = self.gated_db
-        return None if gated is None else self.peak_db - gated
 
     def percentile_db(self, percent: float) -> float:
         """The level that 100 ms steps stay below for `percent` of the time, pauses left out."""

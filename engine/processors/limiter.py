@@ -14,9 +14,9 @@ from engine.processors.gain_curve import GainCurve, active_share, decay, hann, h
 from engine.processors.level import Curve, hop_length, hop_peak
 from engine.processors.processor import Processor
 
-#: Interpolation filters as (oversampling, reach in frames, Kaiser beta or None for Hann). Near half the sample
-#: rate "the" true peak depends on the filter by some tenths of a dB, so a peak is what the highest of three
-#: says: that of libebur128, that of scipy's resample_poly and a long one.
+#: Interpolation filters as (oversampling, reach in frames, Kaiser beta or None for Hann). Near half the
+#: sample rate "the" true peak depends on the filter by some tenths of a dB, so a peak is what the highest of
+#: three says: that of libebur128, that of scipy's resample_poly and a long one.
 _FILTERS: tuple[tuple[int, int, float | None], ...] = ((4, 6, None), (8, 10, 5.0), (8, 24, 6.0))
 _REACH = max(reach for _, reach, _ in _FILTERS)
 #: Covers what a finer grid would find, and that the gain moves while an interpolation filter runs over it.

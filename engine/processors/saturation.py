@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field, model_validator
 
-from engine.audio.buffer import BLOCK_FRAMES, GRID_FRAMES, Audio, AudioBuffer
+from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
 from engine.processors.level import decibels, gated_level_db, hop_length, hop_power
 from engine.processors.processor import Processor
 
 _OVERSAMPLING = 4
 #: A band below this share of the sample rate needs no oversampling: its harmonics don't reach half the rate.
 _LOW_BAND = 1 / 64
+#: Half the length of a band filter, in periods of its edge; the transition is then about an octave wide.
+_FILTER_PERIODS = 1.5
+#: A band this far below the whole stem is empty.
+_EMPTY_DB = 50.0
 #: The mean over this time, as the standard deviation of a Gaussian, is the DC that is taken out.
 _DC_S = 0.03
 
 
 @dataclass(frozen=True)
 class Found:
-    """How the harmonics are made and mixed: output = dry * signal + wet * distortion."""
+    """How the distortion is made and mixed: output = dry * signal + wet * distortion."""
 
     reference: float
     slope: float
@@ -35,21 +40,20 @@ class Saturation(Processor):
     """tanh saturation, 4 times oversampled, driven relative to the stem's gated RMS level.
 
     What the curve y = tanh(x) makes of the signal is split in a part proportional to the signal (by least
-    squares) and the rest, which is the distortion. Only the distortion goes through the resamplers; the signal
-    itself stays as it is, to half the sample rate. The whole stem keeps its gated RMS level.
+    squares) and the rest, which is the distortion. Only the distortion goes through the resamplers (Zölzer,
+    ed., "DAFX: Digital Audio Effects", 2nd ed., ch. 4, on aliasing); the signal itself stays as it is, up to
+    half the sample rate. The result has the energy of the stem.
 
     With `below_hz` and/or `above_hz` only that band is driven and its distortion added: harmonics of the
-    bass that small speakers can play, or an exciter. The bands are split by zero-phase Butterworth filters.
-    Oversampling: Zölzer (ed.), "DAFX: Digital Audio Effects", 2nd ed., ch. 4.
+    bass that small speakers can play, or an exciter. The bands are split by linear-phase FIR filters whose
+    delay is taken out.
     """
 
     effect: ClassVar[str] = "saturation"
     linear: ClassVar[bool] = False
-    context_s: ClassVar[float] = 0.2
+    context_s: ClassVar[float] = 0.3
 
-    drive_db: float = Field(
-        -6.0, ge=-40, le=24, description="gated RMS level relative to the bend of the curve"
-    )
+    drive_db: float = Field(-14.0, ge=-40, le=24, description="gated RMS level over the bend of the curve")
     below_hz: float | None = Field(None, ge=20, le=96000, description="drive only what is below")
     above_hz: float | None = Field(None, ge=20, le=96000, description="drive only what is above")
 
@@ -60,54 +64,45 @@ class Saturation(Processor):
         return self
 
     def analyse(self, source: AudioBuffer) -> Found | None:
-        """Reference level and gains; None for silence or if the sample rate has no such band."""
+        """Reference level and gains; None for silence, and if there is nothing in the band."""
         rate = source.sample_rate
         if self.above_hz is not None and self.above_hz >= 0.45 * rate:
             return None
         hop = hop_length(rate)
-        before, after = (np.zeros(-(-source.frames // hop), np.float32) for _ in range(2))
-        for start, stop, band in self._bands(source):
-            before[start // hop : -(-stop // hop)] = hop_power(band, hop)
-        level = gated_level_db(before, rate / hop)
-        if level is None:
+        whole_power, band_power = (np.zeros(-(-source.frames // hop), np.float32) for _ in range(2))
+        for start, block, band in self._bands(source):
+            at = slice(start // hop, -(-(start + block.shape[1]) // hop))
+            whole_power[at], band_power[at] = hop_power(block, hop), hop_power(band, hop)
+        whole_db, level_db = (gated_level_db(power, rate / hop) for power in (whole_power, band_power))
+        if whole_db is None or level_db is None or level_db < whole_db - _EMPTY_DB:
             return None
-        reference = 10 ** ((level - self.drive_db) / 20)
-        linear = square = bent_square = 0.0
-        for start, stop, band in self._bands(source):
+
+        reference = 10 ** ((level_db - self.drive_db) / 20)
+        sums = np.zeros((3, 3))
+        for _, block, band in self._bands(source):
             # Sums over samples are the same with and without oversampling, near enough for the gains.
-            bent = reference * np.tanh(band / np.float32(reference))
-            after[start // hop : -(-stop // hop)] = hop_power(bent, hop)
-            linear += float(np.vdot(bent, band))
-            square += float(np.vdot(band, band))
-            bent_square += float(np.vdot(bent, bent))
+            parts = np.stack([block, band, reference * np.tanh(band / np.float32(reference))])
+            sums += np.einsum("acn,bcn->ab", parts, parts, optimize=True)
+        (whole, whole_band, whole_bent), (_, square, linear), (_, _, bent) = sums
         slope = linear / square
-        makeup = 10 ** ((level - (gated_level_db(after, rate / hop) or level)) / 20)
-        return Found(
-            reference=reference,
-            slope=slope,
-            dry=1.0 if self._one_band else slope * makeup,
-            wet=1 / slope if self._one_band else makeup,
-            distortion_db=decibels(max(bent_square - linear * slope, 0.0) / (linear * slope)),
-        )
+        distortion = max(bent - slope * linear, 0.0) / slope**2
+        energy = whole + 2 * (whole_bent / slope - whole_band) + distortion
+        dry = math.sqrt(whole / energy)
+        return Found(reference, slope, dry, dry / slope, decibels(distortion / square))
 
-    @property
-    def _one_band(self) -> bool:
-        return self.below_hz is not None or self.above_hz is not None
-
-    def _bands(self, source: AudioBuffer) -> Any:
-        """(start, stop, band) over the recording."""
-        context = (
-            -(-int(self.context_s * source.sample_rate) // GRID_FRAMES) * GRID_FRAMES if self._one_band else 0
-        )
+    def _bands(self, source: AudioBuffer) -> Iterator[tuple[int, Audio, Audio]]:
+        """(start, block, what is driven of it) over the recording."""
+        edges = [edge for edge in (self.below_hz, self.above_hz) if edge is not None]
+        context = int(2 * _FILTER_PERIODS / min(edges) * source.sample_rate) if edges else 0
         for start in range(0, source.frames, BLOCK_FRAMES):
             stop = min(start + BLOCK_FRAMES, source.frames)
             block = source.read(start - context, stop + context)
-            yield start, stop, self._band(block, source.sample_rate)[:, context : context + stop - start]
+            inside = slice(context, context + stop - start)
+            yield start, block[:, inside], self._band(block, source.sample_rate)[:, inside]
 
     def _band(self, block: Audio, sample_rate: int) -> Audio:
         """The part of the signal that is driven."""
-        band = _zero_phase(block, self.above_hz, "highpass", sample_rate)
-        return _zero_phase(band, self.below_hz, "lowpass", sample_rate)
+        return _below(_above(block, self.above_hz, sample_rate), self.below_hz, sample_rate)
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
         """The block with its distortion."""
@@ -121,34 +116,43 @@ class Saturation(Processor):
         distortion = reference * np.tanh(band / reference) - slope * band
         if not low:
             distortion = soxr.resample(np.ascontiguousarray(distortion.T), _OVERSAMPLING, 1).T
-        # An exciter is to leave everything below its band alone, intermodulation as well.
-        distortion = _zero_phase(distortion, self.above_hz, "highpass", sample_rate)
+        # An exciter is to leave everything below its band alone, so no intermodulation either.
+        distortion = _above(distortion, self.above_hz, sample_rate)
         distortion = distortion - _slow_mean(distortion, sample_rate)
         return np.asarray(np.float32(found.dry) * block + np.float32(found.wet) * distortion, np.float32)
 
     def describe(self, found: Found) -> dict[str, Any]:
-        """Level of the distortion relative to what was driven, and the gain that keeps the level."""
+        """Level of the distortion relative to what was driven, the curve's bend, and the make-up gain."""
         return {
             "distortion_db": round(found.distortion_db, 2),
             "reference_db": round(20 * math.log10(found.reference), 2),
+            "makeup_db": round(20 * math.log10(found.dry), 2),
         }
 
 
-def _zero_phase(block: Audio, edge_hz: float | None, kind: str, sample_rate: int) -> Audio:
-    """A Butterworth filter of second order, forwards and backwards; None or an edge too high: as it is."""
-    from scipy.signal import butter, sosfiltfilt
+def _below(block: Audio, edge_hz: float | None, sample_rate: int) -> Audio:
+    """What is below `edge_hz`, in phase with `block`; all of it without an edge or with one too high."""
+    from scipy.signal import firwin, oaconvolve
 
     if edge_hz is None or edge_hz >= 0.45 * sample_rate:
         return block
-    sections = butter(2, edge_hz, kind, fs=sample_rate, output="sos")
-    return np.asarray(sosfiltfilt(sections, block, axis=1, padtype=None), np.float32)
+    taps = 2 * math.ceil(_FILTER_PERIODS / edge_hz * sample_rate) + 1
+    lowpass = firwin(taps, edge_hz, fs=sample_rate).astype(np.float32)
+    return np.asarray(oaconvolve(block, lowpass[None], "full", axes=1), np.float32)[
+        :, taps // 2 : taps // 2 + block.shape[1]
+    ]
+
+
+def _above(block: Audio, edge_hz: float | None, sample_rate: int) -> Audio:
+    """What is above `edge_hz`, in phase with `block`; all of it without an edge."""
+    return block if edge_hz is None else block - _below(block, edge_hz, sample_rate)
 
 
 def _slow_mean(block: Audio, sample_rate: int) -> Audio:
     """The running mean of every channel over about 0.1 s, shape (channels, n)."""
     from scipy.ndimage import gaussian_filter1d
 
-    hop = GRID_FRAMES // 32 if sample_rate > 16000 else GRID_FRAMES // 256
+    hop = 8 * hop_length(sample_rate)
     count = block.shape[1]
     padded = np.pad(block, ((0, 0), (0, -count % hop)))
     means = padded.reshape(len(block), -1, hop).mean(axis=2)

@@ -17,9 +17,11 @@ from engine.processors.processor import Processor
 _KNEE_DB = 9.0
 #: What lies this far below the gated level is treated as the floor, so that noise in pauses has no onsets.
 _FLOOR_DB = -50.0
+#: The envelope holds for half a period of the lowest tone (25 Hz), so that it is flat on a steady one.
+_HOLD_MS = 20.0
 #: How fast the envelopes fall, in dB per second: the first follows the sound, the second lets it ring on.
 _FOLLOW_DB_PER_S = 200.0
-_RING_DB_PER_S = 50.0
+_RING_DB_PER_S = 30.0
 #: Symmetric smoothing of the gain: without it the gain would step at an onset.
 _SMOOTH_MS = 1.0
 
@@ -52,6 +54,8 @@ class Transient(Processor):
 
     def analyse(self, source: AudioBuffer) -> Found | None:
         """The gain over time; None for silence and where it would stay at 0 dB."""
+        from scipy.ndimage import maximum_filter1d
+
         envelope = Envelope.of(source)
         rate = envelope.hops_per_second
         level = envelope.gated_db
@@ -59,12 +63,15 @@ class Transient(Processor):
             return None
         floor = np.float32(level + _FLOOR_DB)
         peak_db = np.maximum(20 * np.log10(np.maximum(envelope.peak, np.float32(TINY))), floor)
-        follow = fall(peak_db, _FOLLOW_DB_PER_S / rate)
+        hold = max(1, round(hops(_HOLD_MS, rate)))
+        # The maximum of the present and the past hops, none of the coming ones.
+        held = maximum_filter1d(peak_db, hold, origin=(hold - 1) // 2, mode="nearest")
+        follow = fall(held, _FOLLOW_DB_PER_S / rate)
         onset = np.maximum(follow - one_pole(follow, hops(self.attack_ms, rate)), 0)
         gain_db = np.float32(self.attack_db) * np.tanh(onset / np.float32(_KNEE_DB))
         if self.sustain_db:
-            tail = one_pole(fall(follow, _RING_DB_PER_S / rate) - follow, hops(self.attack_ms, rate))
-            gain_db += np.float32(self.sustain_db) * np.tanh(np.maximum(tail, 0) / np.float32(_KNEE_DB))
+            tail = fall(follow, _RING_DB_PER_S / rate) - follow
+            gain_db += np.float32(self.sustain_db) * np.tanh(tail / np.float32(_KNEE_DB))
         gain_db = hann(gain_db.clip(-6, 6), round(hops(_SMOOTH_MS, rate)))
         if float(np.abs(gain_db).max()) < INAUDIBLE_DB:
             return None
