@@ -61,7 +61,7 @@ def separate_stems(
     Raises:
         InputError: the source is empty, or has more channels than the model.
         OutputError: the files can't be written, or one of that name exists.
-        Cancelled: `progress` was told to stop; noticed within one segment, or one stem's resampling.
+        Cancelled: `progress` was told to stop; noticed within one segment or block.
     """
     if source.frames == 0:
         raise InputError("There is no audio in the source.", "Choose a range that holds some.")
@@ -125,7 +125,7 @@ class _Step:
         """The source as the model takes it; the source itself if it is so already."""
         mix, rate, channels = self._source, self._separator.sample_rate, self._separator.channels
         if not self._at_model_rate:
-            mix = resample(mix, rate, self._path("mix.resampled"))
+            mix = resample(mix, rate, self._path("mix.resampled"), progress=self._progress)
         if mix.channels == channels:
             return mix
         spread = AudioBuffer.create(self._path("mix.spread"), channels, mix.frames, rate)
@@ -153,7 +153,8 @@ class _Step:
         """`estimate` at the rate of the source and of exactly its length."""
         if self._at_model_rate:
             return estimate
-        stem = resample(estimate, self._source.sample_rate, self._path(name), self._source.frames)
+        source, path = self._source, self._path(name)
+        stem = resample(estimate, source.sample_rate, path, source.frames, self._progress)
         self._remove(estimate)
         return stem
 
