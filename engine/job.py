@@ -140,10 +140,11 @@ class Report(BaseModel):
     #: Seconds per stage.
     seconds: dict[str, float]
     speed_x_realtime: float
-    #: Per stem: the full alignment with its bands, and what each effect found and did.
+    #: The full alignment with its bands, per stem, and the sum's null depth.
     alignment: dict[str, Any]
+    #: Per stem, what each effect found and did.
     chains: dict[str, list[dict[str, Any]]]
+    #: The mix's gain, chain and loudness beside the source's.
     mix: dict[str, Any]
-    loudness: dict[str, Any]
     notes: list[str]
     versions: dict[str, str]

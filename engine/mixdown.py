@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from engine.audio.buffer import BLOCK_FRAMES, AudioBuffer
 from engine.audio.loudness import measure_loudness
 from engine.processors.chain import run_chain
 from engine.processors.limiter import Limiter
+from engine.processors.presets import processors
 from engine.progress import Progress
 from engine.workspace import Workspace
 from presets.preset import MixSettings
@@ -39,32 +41,36 @@ def make_mix(
     work: Workspace,
     progress: Progress,
 ) -> tuple[AudioBuffer, dict[str, Any]]:
-    """Sum the stems, run the mix chain, restore the source's loudness and limit. Returns the mix and its report."""
+    """Sum the stems, run the mix chain, restore the source's loudness, limit; the mix and its report."""
     total = source.like(work.path("mix-sum.f32"))
     sum_buffers(stems, total)
     folder = work.folder("mix")
-    mix, reports = run_chain(settings.chain, total, work.path("mix-chain.f32"), folder, progress)
+    mix, reports = run_chain(processors(settings.chain), total, work.path("mix-chain.f32"), folder, progress)
 
-    wanted = measure_loudness(source).lufs
-    found = measure_loudness(mix).lufs
+    original = measure_loudness(source)
+    wanted, found = original.lufs, measure_loudness(mix).lufs
     gain_db = wanted - found if settings.keep_loudness and wanted is not None and found is not None else 0.0
     gain_db = max(min(gain_db, 12.0), -12.0)
     if settings.true_peak_db is None:
-        return _gained(mix, gain_db, work, "mix-final"), {"gain_db": gain_db, "chain": reports}
+        final = _gained(mix, gain_db, work, "mix-final")
+    else:
+        limiter = Limiter(ceiling_db=settings.true_peak_db)
+        final, report = _limited(mix, gain_db, limiter, work, 0, progress)
+        lost = wanted - (measure_loudness(final).lufs or wanted) if wanted is not None else 0.0
+        if settings.keep_loudness and lost > _LOUDNESS_TOLERANCE_LU:
+            gain_db += min(lost, _MAX_MAKEUP_DB)
+            final, report = _limited(mix, gain_db, limiter, work, 1, progress)
+        reports = [*reports, report]
+    loudness = {"source": asdict(original), "mix": asdict(measure_loudness(final))}
+    return final, {"gain_db": round(gain_db, 3), "chain": reports, "loudness": loudness}
 
-    limiter = Limiter(ceiling_db=settings.true_peak_db)
-    for attempt in range(2):
-        loud = _gained(mix, gain_db, work, f"mix-gained-{attempt}")
-        limited = loud.like(work.path(f"mix-limited-{attempt}.f32"))
-        report = limiter.process(loud, limited, progress)
-        result = measure_loudness(limited).lufs
-        if not settings.keep_loudness or wanted is None or result is None:
-            break
-        if attempt == 0 and wanted - result > _LOUDNESS_TOLERANCE_LU:
-            gain_db += min(wanted - result, _MAX_MAKEUP_DB)
-        else:
-            break
-    return limited, {"gain_db": gain_db, "chain": [*reports, report]}
+
+def _limited(
+    mix: AudioBuffer, gain_db: float, limiter: Limiter, work: Workspace, attempt: int, progress: Progress
+) -> tuple[AudioBuffer, dict[str, Any]]:
+    loud = _gained(mix, gain_db, work, f"mix-gained-{attempt}")
+    limited = loud.like(work.path(f"mix-limited-{attempt}.f32"))
+    return limited, limiter.process(loud, limited, progress)
 
 
 def _gained(audio: AudioBuffer, gain_db: float, work: Workspace, name: str) -> AudioBuffer:

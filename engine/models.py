@@ -36,7 +36,7 @@ class ModelProvider(Protocol):
 
 def open_model(name: str, options: SeparationOptions, device: str) -> ModelHandle:
     """The installed demucs model called `name`; never touches the network."""
-    from engine.separation import weights
+    import engine.separation.weights as weights
 
     installed = weights.installed(name)
     if installed is None:
@@ -50,4 +50,4 @@ def open_model(name: str, options: SeparationOptions, device: str) -> ModelHandl
             name, members, bag_weights, installed.digest, options, pick_device(device), note=note
         )
 
-    return ModelHandle(name, installed.sources, installed.digest, load)
+    return ModelHandle(name, installed.card.sources, installed.digest, load)

@@ -27,9 +27,10 @@ from engine.mixdown import make_mix
 from engine.models import ModelHandle, ModelProvider
 from engine.processors.chain import run_chain
 from engine.processors.presets import load as load_preset
+from engine.processors.presets import processors
 from engine.progress import Progress, Stage
-from engine.publish import Delivery, find_finished, job_key, write_results
-from engine.separation.cache import StemCache, stem_key
+from engine.publish import Delivery, find_finished, job_key, library_versions, write_results
+from engine.separation.cache import default_cache, stem_key
 from engine.separation.stems import Stems, separate_stems
 from engine.source_range import frame_range
 from engine.workspace import Workspace, job_name
@@ -105,7 +106,8 @@ def run_job(
             stems = _separate(spec, digest, source, model, work, run)
         with run.stage("enhance"):
             enhanced, chain_reports = _enhance(stems.buffers, wanted, preset, work, run)
-            mix, mix_report = None, {}
+            mix: AudioBuffer | None = None
+            mix_report: dict[str, Any] = {}
             if spec.write_mix:
                 mix, mix_report = make_mix(list(enhanced.values()), source, preset.mix, work, run.progress)
         with run.stage("align"):
@@ -128,7 +130,7 @@ def run_job(
                 proof=proof,
             )
             manifest = write_results(delivery, work.results, run.progress)
-        report = _report(key, info.seconds_of(stop - start), run, proof, chain_reports, mix_report)
+        report = _report(key, (stop - start) / info.sample_rate, run, proof, chain_reports, mix_report)
         folder = delivery.publish(work, manifest, report)
     return JobResult(folder, manifest, report)
 
@@ -155,7 +157,7 @@ def _separate(
     spec: JobSpec, digest: str, source: AudioBuffer, model: ModelHandle, work: Workspace, run: _Run
 ) -> Stems:
     """The stems before their chains, which sum to the source: from the cache or from the model."""
-    cache = StemCache.default() if spec.use_cache else None
+    cache = default_cache() if spec.use_cache else None
     key = stem_key(
         source_digest=digest,
         model_digest=model.digest,
@@ -164,8 +166,8 @@ def _separate(
         residual=spec.residual,
     )
     folder = work.folder("stems")
-    if cache is not None and cache.enabled:
-        if (cached := cache.get(key, folder)) is not None:
+    if cache is not None:
+        if (cached := cache.get(key, folder, run.progress.check)) is not None:
             run.cache = "hit"
             return Stems(cached.buffers, cached.residual_db)
         run.cache = "miss"
@@ -174,8 +176,8 @@ def _separate(
         source, separator, folder, seed=spec.seed, residual=spec.residual, progress=run.progress
     )
     run.device = getattr(separator, "device", "unknown")
-    if cache is not None and cache.enabled:
-        cache.put(key, stems.buffers, stems.residual_db, note=run.note)
+    if cache is not None:
+        cache.put(key, stems.buffers, stems.residual_db, run.progress.check)
     return stems
 
 
@@ -183,9 +185,10 @@ def _enhance(
     stems: Mapping[str, AudioBuffer], wanted: tuple[str, ...], preset: Preset, work: Workspace, run: _Run
 ) -> tuple[dict[str, AudioBuffer], dict[str, list[dict[str, Any]]]]:
     """Run each wanted stem's chain; the others stay as they are and still count in the mix."""
-    chains = {stem: preset.chains.get(stem, ()) for stem in wanted}
+    chains = {stem: processors(preset.chains.get(stem, ())) for stem in wanted}
     todo = [stem for stem in wanted if chains[stem]]
-    enhanced, reports = dict(stems), {stem: [] for stem in wanted}
+    enhanced = dict(stems)
+    reports: dict[str, list[dict[str, Any]]] = {stem: [] for stem in wanted}
 
     def enhance(stem: str) -> tuple[AudioBuffer, list[dict[str, Any]]]:
         folder = work.folder(f"chain-{stem}")
@@ -207,8 +210,6 @@ def _report(
     chains: dict[str, list[dict[str, Any]]],
     mix: dict[str, Any],
 ) -> Report:
-    from engine.publish import library_versions
-
     return Report(
         job_key=key,
         device=run.device,

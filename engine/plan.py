@@ -63,7 +63,8 @@ def plan_job(spec: JobSpec, models: ModelProvider | None = None) -> Plan:
         seconds=frames / info.sample_rate,
         preset=preset.name,
         model=model.name,
-        segments=looks * math.ceil(resampled_frames(frames, info.sample_rate, _MODEL_RATE) / _MODEL_RATE / stride_s),
+        segments=looks
+        * math.ceil(resampled_frames(frames, info.sample_rate, _MODEL_RATE) / _MODEL_RATE / stride_s),
         stems=list(stems),
         files=[f"{name}-{part}{spec.output_format.extension}" for part in parts],
         bytes_of_results=len(parts) * frames * info.channels * spec.output_format.bits // 8,

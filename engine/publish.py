@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,7 +16,7 @@ from engine.audio.loudness import measure_loudness
 from engine.audio.read import SourceInfo
 from engine.audio.wav_metadata import derive, read_metadata
 from engine.audio.write import write_audio
-from engine.files import output_errors, sha256_of
+from engine.files import new_file, sha256_of
 from engine.job import (
     FileRecord,
     JobSpec,
@@ -165,7 +164,8 @@ def _write(delivery: Delivery, audio: AudioBuffer, part: str, folder: Path, prog
     spec = delivery.spec
     path = folder / f"{delivery.name}-{part}{spec.output_format.extension}"
     history = (
-        f"A=PCM,F={audio.sample_rate},W={spec.output_format.bits},M={'mono' if audio.channels == 1 else 'stereo'},"
+        f"A=PCM,F={audio.sample_rate},W={spec.output_format.bits},"
+        f"M={'mono' if audio.channels == 1 else 'stereo'},"
         f"T=stemfix {_stemfix_version()};{delivery.model.name} {delivery.model.digest[:12]};"
         f"preset {delivery.preset.name};seed {spec.seed};{part}"
     )
@@ -177,7 +177,9 @@ def _write(delivery: Delivery, audio: AudioBuffer, part: str, folder: Path, prog
         track_name=f"{delivery.name} {part}",
         coding_history_line=history,
     )
-    result = write_audio(path, audio, spec.output_format, metadata, seed=_dither_seed(spec.seed, part), progress=progress)
+    result = write_audio(
+        path, audio, spec.output_format, metadata, seed=_dither_seed(spec.seed, part), progress=progress
+    )
     loudness = measure_loudness(audio)
     return FileRecord(
         file=path.name,
@@ -199,7 +201,5 @@ def _dither_seed(seed: int, part: str) -> int:
 
 
 def _write_json(path: Path, model: BaseModel) -> None:
-    with output_errors(path), open(path, "x", encoding="utf-8") as file:
-        file.write(model.model_dump_json(indent=2) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    with new_file(path) as file:
+        file.write(model.model_dump_json(indent=2).encode() + b"\n")

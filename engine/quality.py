@@ -33,7 +33,9 @@ def _quality(
 #: From the best and slowest to the fastest. `standard` is what a preset asks for unless it says otherwise.
 QUALITIES: dict[str, Quality] = dict(
     [
-        _quality("audiophile", "fine-tuned bag of four, many looks", "htdemucs_ft", 0.75, 4, OutputFormat.FLOAT32),
+        _quality(
+            "audiophile", "fine-tuned bag of four, many looks", "htdemucs_ft", 0.75, 4, OutputFormat.FLOAT32
+        ),
         _quality("production", "fine-tuned bag of four", "htdemucs_ft", 0.25, 2, OutputFormat.FLOAT32),
         _quality("standard", "one model, upstream's settings", "htdemucs", 0.25, 1, OutputFormat.FLOAT32),
         _quality("development", "quick, small files", "htdemucs", 0.15, 1, OutputFormat.PCM16),
@@ -47,4 +49,6 @@ def quality(name: str) -> Quality:
     try:
         return QUALITIES[name]
     except KeyError:
-        raise OptionError(f"There is no quality '{name}'.", f"Choose one of {', '.join(QUALITIES)}.") from None
+        raise OptionError(
+            f"There is no quality '{name}'.", f"Choose one of {', '.join(QUALITIES)}."
+        ) from None

@@ -13,8 +13,8 @@ def frame_range(spec: JobSpec, info: SourceInfo) -> tuple[int, int]:
     stop = info.frames if spec.stop_frame is None else spec.stop_frame
     if stop > info.frames or start >= info.frames:
         raise OptionError(
-            f"The range {start / info.sample_rate:.3f} s to {stop / info.sample_rate:.3f} s goes beyond the end of "
-            f"{spec.source}, which lasts {info.seconds:.3f} s.",
+            f"The range {start / info.sample_rate:.3f} s to {stop / info.sample_rate:.3f} s goes beyond "
+            f"the end of {spec.source}, which lasts {info.seconds:.3f} s.",
             "Give a range within it.",
         )
     if start >= stop:

@@ -1,4 +1,4 @@
-"""Workspace: the private folder in which a job works beside its results, published by one rename or not at all."""
+"""Workspace: the private folder in which a job works, published by one rename or not at all."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def result_folders(out_dir: Path, name: str) -> list[Path]:
     with output_errors(out_dir):
         for folder in sorted(out_dir.iterdir()) if out_dir.is_dir() else []:
             number = folder.name.removesuffix(SUFFIX).removeprefix(name)
-            if folder.name.startswith(name) and folder.name.endswith(SUFFIX) and folder.is_dir():
-                if number == "" or (number.startswith("-") and number[1:].isdigit()):
-                    found.append(folder)
+            ours = number == "" or (number.startswith("-") and number[1:].isdigit())
+            if ours and folder.name.startswith(name) and folder.name.endswith(SUFFIX) and folder.is_dir():
+                found.append(folder)
     return found
 
 
@@ -48,16 +48,21 @@ class Workspace:
         self._out_dir = out_dir
         self._name = name
         self._bytes_needed = bytes_needed
+        #: Deepest first.
         self._made: list[Path] = []
 
     def __enter__(self) -> Workspace:
-        with output_errors(self._out_dir):
-            self._make_out_dir()
-            self._sweep()
-            self._check_space()
-            self._claim()
-            self.results = self._folder / "results"
-            self.results.mkdir()
+        try:
+            with output_errors(self._out_dir):
+                self._make_out_dir()
+                self._sweep()
+                self._check_space()
+                self._claim()
+                self.results = self._folder / "results"
+                self.results.mkdir()
+        except BaseException:
+            self._unmake_out_dir()
+            raise
         return self
 
     def __exit__(
@@ -65,11 +70,10 @@ class Workspace:
     ) -> None:
         self._lock.release()
         shutil.rmtree(self._folder, ignore_errors=True)
-        for folder in reversed(self._made):
-            try:
-                folder.rmdir()
-            except OSError:
-                return  # it holds something by now, so it stays
+        self._unmake_out_dir()
+        if isinstance(error, OSError):
+            with output_errors(self._out_dir):
+                raise error
 
     def path(self, name: str) -> Path:
         """A path for a work file."""
@@ -104,9 +108,15 @@ class Workspace:
                 return target
 
     def _make_out_dir(self) -> None:
-        missing = [folder for folder in (self._out_dir, *self._out_dir.parents) if not folder.exists()]
+        self._made = [folder for folder in (self._out_dir, *self._out_dir.parents) if not folder.exists()]
         self._out_dir.mkdir(parents=True, exist_ok=True)
-        self._made = list(reversed(missing))
+
+    def _unmake_out_dir(self) -> None:
+        for folder in self._made:
+            try:
+                folder.rmdir()
+            except OSError:
+                return  # it holds something by now, so it stays
 
     def _claim(self) -> None:
         while True:
@@ -131,7 +141,8 @@ class Workspace:
         free = shutil.disk_usage(self._out_dir).free
         if free < self._bytes_needed:
             raise OutputError(
-                f"{self._out_dir} has {free / 1e9:.1f} GB free and this job needs {self._bytes_needed / 1e9:.1f} GB.",
+                f"{self._out_dir} has {free / 1e9:.1f} GB free, and this job needs "
+                f"{self._bytes_needed / 1e9:.1f} GB.",
                 "Free some space or choose another folder with --out.",
             )
 

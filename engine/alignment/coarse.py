@@ -13,6 +13,7 @@ from engine.audio.buffer import AudioBuffer
 
 _RHO = 0.75
 _FFT_FRAMES = 1 << 15
+_TIE = 0.95
 
 
 def correlate(reference: AudioBuffer, other: AudioBuffer, span: tuple[int, int], max_lag: int) -> Real:
@@ -46,6 +47,15 @@ def correlate(reference: AudioBuffer, other: AudioBuffer, span: tuple[int, int],
 
 
 def peak_lag(correlation: Real) -> int:
-    """The lag of the highest peak of either sign; channels may differ in polarity."""
+    """The lag of the highest peak of either sign; channels may differ in polarity.
+
+    A held note repeats itself, so peaks a period apart are nearly equal in height and their order is noise:
+    of those within `_TIE` of the highest the one nearest to lag 0 is meant.
+    """
     strength: Real = np.abs(correlation).sum(0)
-    return int(np.argmax(strength)) - len(strength) // 2
+    middle = len(strength) // 2
+    inner = strength[1:-1]
+    peaks = 1 + np.flatnonzero((inner >= strength[:-2]) & (inner >= strength[2:]))
+    peaks = np.append(peaks, np.argmax(strength))
+    tied = peaks[strength[peaks] >= _TIE * strength.max()]
+    return int(tied[np.argmin(np.abs(tied - middle))]) - middle

@@ -1,4 +1,4 @@
-"""The proof that a job moved nothing: every stem against itself, the sum against the source, the mix in mono."""
+"""The proof that a job moved nothing: stems against themselves, their sum against the source, mono."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from engine.alignment.estimate import Alignment, estimate_alignment
+from engine.alignment.estimate import estimate_alignment
+from engine.alignment.model import Alignment
 from engine.alignment.mono import MonoCompatibility, mono_compatibility
 from engine.alignment.null_depth import NullDepth, null_depth_db
 from engine.alignment.verdict import Judgement, Verdict, judge
@@ -72,7 +73,7 @@ def prove(
     mix: AudioBuffer | None,
     progress: Progress,
 ) -> Proof:
-    """Measure the stems `wanted` before and after their chains, the sum of all stems before them, and the mix."""
+    """Measure the `wanted` stems before and after their chains, the sum of all before them, and the mix."""
     stems: dict[str, StemProof] = {}
     steps = len(wanted) + 2
     for count, name in enumerate(wanted, start=1):
