@@ -129,7 +129,8 @@ def _write_flac(
             sink, "w", buffer.sample_rate, buffer.channels, f"PCM_{bits}", format="FLAC"
         ) as flac:
             for name, text in _comments(buffer, metadata):
-                setattr(flac, name, text)
+                if text:  # libsndfile refuses an empty one
+                    setattr(flac, name, text)
             for block in blocks:
                 # libsndfile takes the upper bits of its integers, so that nothing is rounded again here.
                 flac.write(np.ascontiguousarray((dither.quantise(block) << (32 - bits)).T))
