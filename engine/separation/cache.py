@@ -140,7 +140,7 @@ class StemCache:
                 temporary.mkdir(parents=True)
                 self._evict(reserve_bytes=size)
                 write_entry(temporary, key, buffers, residual_db, cancel)
-                with contextlib.suppress(OSError):  # another process was first, with the same samples
+                with contextlib.suppress(OSError):  # another process was first; its samples are the same
                     os.rename(temporary, entry)
                 self._evict(reserve_bytes=0)
             return entry.exists()
@@ -176,7 +176,7 @@ class StemCache:
         return self.folder / key
 
     def _evict(self, reserve_bytes: int) -> None:
-        """Delete what a killed process left, and old entries until `reserve_bytes` more fit under the limit."""
+        """Delete leftovers of killed processes, and old entries until `reserve_bytes` more fit the limit."""
         with self._lock():
             for left in self._leftovers():
                 with contextlib.suppress(OSError):

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 #: Errors of the own disk, which no other source would mend.
-DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EIO)
+DISK_ERRORS = (
+    errno.ENOSPC,
+    getattr(errno, "EDQUOT", errno.ENOSPC),
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.EIO,
+)
 
 
 @dataclass(frozen=True)

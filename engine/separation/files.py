@@ -1,25 +1,10 @@
-"""Files that must be whole or absent: hashing, and writing so that a crash leaves no half file."""
+"""Replacing a file so that readers see the old one or the new one, and a crash leaves no half one."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
-
-_BLOCK = 1 << 20
-
-
-def file_sha256(path: Path, cancel: Callable[[], None] | None = None) -> str:
-    """SHA-256 of a file in hex; `cancel` is called once per MiB and may raise."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while block := file.read(_BLOCK):
-            if cancel is not None:
-                cancel()
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def sync_file(path: Path) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from engine.errors import Cancelled
+from engine.files import sha256_of
 from engine.separation.fetching import DISK_ERRORS, Fetched, Hooks, Unavailable, copy_file
-from engine.separation.files import file_sha256
 from engine.separation.registry import ModelCard
 
 #: Seconds that the hub has for its first answer, name lookup included.
@@ -69,7 +69,7 @@ def _from_cache(card: ModelCard, signature: str, work: Path, hooks: Hooks) -> Fe
     copy_file(Path(cached), work / name, hooks)
     # The cache names the blob of a large file by its SHA-256.
     blob = Path(cached).resolve().name
-    if _SHA256.fullmatch(blob) and file_sha256(work / name, hooks.cancel) != blob:
+    if _SHA256.fullmatch(blob) and sha256_of(work / name) != blob:
         hooks.note(f"{cached} in the Hugging Face cache is damaged and is not used.")
         (work / name).unlink()
         return None
@@ -113,7 +113,7 @@ def _download(card: ModelCard, signature: str, remote: _Remote, work: Path, hook
             expected_size=remote.size,
             tqdm_class=Silent,
         )
-    if partial.stat().st_size != remote.size or file_sha256(partial, hooks.cancel) != remote.sha256:
+    if partial.stat().st_size != remote.size or sha256_of(partial) != remote.sha256:
         partial.unlink()
         raise Unavailable(f"what came for {signature}.safetensors has another SHA-256 than the hub's record")
     path = work / f"{signature}.safetensors"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from engine.files import sha256_of
 from engine.separation.checkpoint import network_from_pickle, save_network
 from engine.separation.fetching import Fetched, Hooks, Unavailable, copy_file
-from engine.separation.files import file_sha256
 from engine.separation.npm_weights import ONNX_NAME, TARBALL_NAME, from_onnx, from_tarball
 from engine.separation.registry import ModelCard
 
@@ -53,7 +53,7 @@ def _convert_pickle(card: ModelCard, source: Path, prefix: str, into: Path, hook
     # Checked on a copy of our own: the file that is opened is the file that was hashed.
     copy = into.with_suffix(".th")
     copy_file(source, copy, hooks)
-    if not file_sha256(copy, hooks.cancel).startswith(prefix):
+    if not sha256_of(copy).startswith(prefix):
         copy.unlink()
         raise Unavailable(f"{source} is damaged: its SHA-256 does not begin with {prefix}; it was not opened")
     save_network(network_from_pickle(copy, card), into)

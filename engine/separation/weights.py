@@ -74,12 +74,13 @@ def pull(
     model = card(name)
     require_diffq(model)
     hooks = Hooks(note, progress, cancel)
+    # Before the lock, so that a model in a folder shared for reading only is found.
+    if not force and (found := installed(name)) is not None and not verify(name):
+        return found
     try:
         with model_lock(name, cancel, note):
-            found = installed(name)
-            if found is not None and not force:
-                problems = verify(name)
-                if not problems:
+            if not force and (found := installed(name)) is not None:
+                if not (problems := verify(name)):
                     return found
                 note(f"Fetching {name} again: {'; '.join(problems)}.")
             work = work_folder(name)
