@@ -1,4 +1,4 @@
-"""`stemfix enhance` and `stemfix separate` from the command line to the files, with a model that stands in."""
+"""`stemfix enhance` and `stemfix separate` from the command line to the files, with a stand-in as model."""
 
 from __future__ import annotations
 
