@@ -19,6 +19,7 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter, NullLocator
+from PIL import Image
 
 COLOURS = {"mix": "#5b6470", "vocals": "#d1495b", "drums": "#e08e2b", "bass": "#2e7d6b", "other": "#3b6fb6"}
 STEMS = ("vocals", "drums", "bass", "other")
@@ -92,9 +93,14 @@ def draw_job(folder: Path, source: Path, picture: Path) -> None:
     for axes, title in zip(grid[0], ("waveform", "spectrum (Hz)"), strict=True):
         axes.set_title(title, fontsize=10, color="#5b6470")
     for axes in grid[-1]:
+        axes.set_xticks(range(0, int(axes.get_xlim()[1]) + 1, 5))
         axes.set_xlabel("seconds", fontsize=9, color="#5b6470")
     picture.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(picture, dpi=110, metadata={"Software": ""})
+    figure.savefig(picture, dpi=110)
+    # 256 colours are enough, and a third of the size.
+    with Image.open(picture) as drawn:
+        reduced = drawn.convert("RGB").quantize(256)
+    reduced.save(picture, optimize=True)
 
 
 if __name__ == "__main__":
