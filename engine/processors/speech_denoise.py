@@ -63,11 +63,13 @@ class SpeechDenoise(Processor):
             if not block[channel].any() or not noise.any():
                 out[channel] = block[channel]
                 continue
-            # One chunk: noisereduce's own chunks change the result at their edges.
+            # One chunk, since noisereduce's own change the result at their edges; all of the noise, since it
+            # would cut that to a chunk's length.
             out[channel] = noisereduce.reduce_noise(
                 y=block[channel],
                 sr=sample_rate,
                 y_noise=noise,
+                clip_noise_stationary=False,
                 stationary=True,
                 prop_decrease=self.reduction,
                 n_std_thresh_stationary=self.threshold_std,

@@ -1,0 +1,210 @@
+"""What every registered effect promises: length, place, determinism, bypass, silence, and odd inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.audio.buffer import Audio, AudioBuffer
+from engine.processors import processor as processor_module
+from engine.processors.processor import Processor
+from engine.processors.registry import EFFECTS, effects
+
+RATE = 44_100
+
+#: Settings beside the defaults.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "denoise": [{"floor_db": -30.0}, {"amount": 0.5}],
+    "speech_denoise": [{"reduction": 0.5, "threshold_std": 2.0}],
+    "gate": [{"threshold_db": -10.0, "range_db": 30.0}, {"hold_ms": 10.0, "release_ms": 20.0}],
+    "compressor": [{"ratio": 8.0, "threshold_db": -15.0, "attack_ms": 1.0}, {"amount": 0.4}],
+    "transient": [{"attack_db": 6.0, "sustain_db": -6.0}, {"attack_db": -3.0}],
+    "deess": [{"threshold_db": -20.0, "range_db": 15.0}, {"low_hz": 3000.0, "high_hz": 16_000.0}],
+    "saturation": [{"drive_db": 12.0}, {"below_hz": 300.0}, {"above_hz": 3000.0, "drive_db": 0.0}],
+    "equaliser": [
+        {"bands": [{"kind": "bell", "frequency_hz": 2500, "gain_db": 6, "q": 2}]},
+        {"bands": [{"kind": "high_pass", "frequency_hz": 60, "slope": 24}]},
+        {"bands": [{"kind": "low_shelf", "frequency_hz": 150, "gain_db": -6}], "phase": "minimum"},
+        {
+            "bands": [
+                {"kind": "high_shelf", "frequency_hz": 6000, "gain_db": -4},
+                {"kind": "low_pass", "frequency_hz": 15_000, "slope": 12},
+            ]
+        },
+    ],
+    "width": [{"gain_db": 6.0, "crossover_hz": 100.0}, {"gain_db": -12.0}],
+    "limiter": [{"ceiling_db": -20.0}, {"ceiling_db": -12.0, "lookahead_ms": 5.0}],
+}
+
+CASES = [
+    pytest.param(name, chosen, id=f"{name}-{number}")
+    for name in EFFECTS
+    for number, chosen in enumerate([{}, *VARIANTS.get(name, [])])
+]
+every_effect = pytest.mark.parametrize(("name", "chosen"), CASES)
+
+
+def make(name: str, chosen: dict[str, Any]) -> Processor:
+    return effects()[name](**chosen)
+
+
+def music(rate: int = RATE, seconds: float = 2.6, channels: int = 2, level: float = 0.2) -> Audio:
+    """Plucked chords with sibilants, slightly wide, with pauses, hiss 40 dB below: work for every effect."""
+    generator = np.random.default_rng(7)
+    frames = int(rate * seconds)
+    t = np.arange(frames) / rate
+    beat = t % 0.65
+    pluck = np.exp(-8 * beat) * (1 - np.exp(-beat / 0.002)) * np.clip((0.3 - beat) / 0.05, 0, 1)
+    burst = np.exp(-(((beat - 0.2) / 0.02) ** 2))
+    low, high = 0.25 * min(rate, 32_000), 0.4 * min(rate, 32_000)
+    sibilants = burst * sum(np.sin(2 * np.pi * f * t + f) for f in np.linspace(low, high, 30)) * 0.2
+    mid = pluck * sum(np.sin(2 * np.pi * f * t) for f in (110.0, 331.0, 660.0, 1750.0)) + sibilants
+    side = 0.3 * pluck * np.sin(2 * np.pi * 523.0 * t + 1)
+    both = [mid + side, mid - side, mid][:channels] if channels > 1 else [mid]
+    audio = np.stack(both) * (level / np.sqrt(np.mean(mid**2)))
+    return (audio + generator.standard_normal(audio.shape) * level * 0.01).astype(np.float32)
+
+
+def db(error: Audio, reference: Audio) -> float:
+    """Level of `error` against `reference`."""
+    power = float(np.mean(np.square(error, dtype=np.float64)))
+    return 10 * float(np.log10(power / float(np.mean(np.square(reference, dtype=np.float64))) + 1e-30))
+
+
+def small_delay(before: Audio, after: Audio) -> float:
+    """Delay in samples to first order: the slope of the cross-spectrum's phase, all frequencies together."""
+    size = 2 * before.shape[1]
+    cross = (np.conj(np.fft.rfft(before, size)) * np.fft.rfft(after, size)).sum(axis=0)
+    omega = 2 * np.pi * np.arange(cross.size) / size
+    return float(-(omega * cross.imag).sum() / (omega**2 * cross.real).sum())
+
+
+@every_effect
+class TestEveryEffect:
+    def test_declares_what_it_is(self, name: str, chosen: dict[str, Any]) -> None:
+        effect = make(name, chosen)
+        assert effect.effect == name
+        assert isinstance(effect.linear, bool)
+        assert effect.latency_frames == 0
+
+    def test_keeps_length_and_stays_finite(self, name: str, chosen: dict[str, Any]) -> None:
+        audio = music()[:, :-77]
+        result = make(name, chosen).apply(audio, RATE)
+        assert result.shape == audio.shape
+        assert result.dtype == np.float32
+        assert np.isfinite(result).all()
+
+    def test_adds_no_delay(self, name: str, chosen: dict[str, Any]) -> None:
+        if chosen.get("phase") == "minimum":
+            pytest.skip("a minimum-phase filter turns phases by design")
+        audio = music()
+        assert abs(small_delay(audio, make(name, chosen).apply(audio, RATE))) < 0.1
+
+    def test_is_deterministic(self, name: str, chosen: dict[str, Any]) -> None:
+        audio = music()
+        effect = make(name, chosen)
+        first = effect.apply(audio, RATE)
+        assert np.array_equal(first, effect.apply(audio, RATE))
+        assert np.array_equal(first, make(name, chosen).apply(audio, RATE))
+
+    def test_amount_zero_is_bit_exact(self, name: str, chosen: dict[str, Any]) -> None:
+        audio = music()
+        assert np.array_equal(make(name, {**chosen, "amount": 0.0}).apply(audio, RATE), audio)
+
+    def test_leaves_its_input_alone(self, name: str, chosen: dict[str, Any]) -> None:
+        audio = music()
+        source = AudioBuffer.of(audio, RATE)
+        make(name, chosen).process(source, source.like())
+        assert np.array_equal(source.to_array(), audio)
+
+    def test_silence_stays_silence(self, name: str, chosen: dict[str, Any]) -> None:
+        assert not make(name, chosen).apply(np.zeros((2, 50_000), np.float32), RATE).any()
+
+    @pytest.mark.parametrize("frames", [0, 1, 2, 100])
+    def test_few_samples(self, name: str, chosen: dict[str, Any], frames: int) -> None:
+        audio = np.full((2, frames), 0.25, np.float32)
+        result = make(name, chosen).apply(audio, RATE)
+        assert result.shape == audio.shape
+        assert np.isfinite(result).all()
+
+    def test_mono(self, name: str, chosen: dict[str, Any]) -> None:
+        audio = music(channels=1)
+        result = make(name, chosen).apply(audio, RATE)
+        assert result.shape == audio.shape
+        assert np.isfinite(result).all()
+
+    @pytest.mark.parametrize("rate", [8000, 192_000])
+    def test_low_and_high_rates(self, name: str, chosen: dict[str, Any], rate: int) -> None:
+        audio = music(rate, seconds=1.3)
+        result = make(name, chosen).apply(audio, rate)
+        assert result.shape == audio.shape
+        assert np.isfinite(result).all()
+        # Nothing here changes the level of music by more than its gains do.
+        assert -25 < db(result, audio) < 12
+
+    def test_a_softer_song_comes_out_softer_and_otherwise_the_same(
+        self, name: str, chosen: dict[str, Any]
+    ) -> None:
+        if name == "limiter":
+            pytest.skip("a ceiling is absolute")
+        audio = music()
+        effect = make(name, chosen)
+        loud, soft = effect.apply(audio, RATE), effect.apply(audio * np.float32(0.1), RATE)
+        assert db(soft * 10 - loud, loud) < -80
+
+    def test_adds_no_dc(self, name: str, chosen: dict[str, Any]) -> None:
+        audio = music()
+        result = make(name, chosen).apply(audio, RATE)
+        rms = np.sqrt(np.mean(audio**2))
+        assert np.all(np.abs(result.mean(axis=1)) <= np.abs(audio.mean(axis=1)) + 1e-3 * rms)
+
+    def test_the_result_does_not_depend_on_the_blocks(
+        self, name: str, chosen: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        audio = music()
+        effect = make(name, chosen)
+        whole = effect.apply(audio, RATE)
+        monkeypatch.setattr(processor_module, "BLOCK_FRAMES", 1 << 15)
+        # Convolutions that are cut elsewhere round elsewhere.
+        assert db(effect.apply(audio, RATE) - whole, whole) < -110
+
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(
+        frames=st.integers(1, 30_000),
+        channels=st.integers(1, 3),
+        rate=st.sampled_from([8000, 11_025, 22_050, 32_000, 48_000, 88_200]),
+        seed=st.integers(0, 2**16),
+    )
+    def test_odd_shapes(
+        self, name: str, chosen: dict[str, Any], frames: int, channels: int, rate: int, seed: int
+    ) -> None:
+        audio = np.random.default_rng(seed).standard_normal((channels, frames)).astype(np.float32)
+        result = make(name, chosen).apply(audio, rate)
+        assert result.shape == audio.shape
+        assert np.isfinite(result).all()
+
+
+@pytest.fixture(autouse=True)
+def _no_warnings() -> Iterator[None]:
+    with np.errstate(divide="raise", invalid="raise"):
+        yield
+
+
+def test_every_effect_has_variants() -> None:
+    assert set(VARIANTS) == set(EFFECTS)
+
+
+@every_effect
+def test_the_material_gives_every_effect_something_to_do(name: str, chosen: dict[str, Any]) -> None:
+    if name == "equaliser" and not chosen:
+        pytest.skip("no bands, nothing to do")
+    audio = music()
+    source = AudioBuffer.of(audio, RATE)
+    into = source.like()
+    assert make(name, chosen).process(source, into)["applied"]
+    assert -60 < db(into.to_array() - audio, audio) < 0
