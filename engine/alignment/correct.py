@@ -41,8 +41,8 @@ def correct(
         path: file for the new buffer; in memory by default.
         gain: take the common gain out too.
 
-    Whole frames are moved bit by bit; fractions by a Kaiser-windowed sinc of 16385 taps. What the shift brings
-    in from beyond the recording is silence.
+    Whole frames are moved bit by bit; fractions by a Kaiser-windowed sinc of 16385 taps. What the shift
+    brings in from beyond the recording is silence.
 
     Raises:
         AlignmentError: there is nothing to correct, or the delay is not one that may be corrected.

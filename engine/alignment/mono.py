@@ -2,13 +2,14 @@
 
 Effects may change the tone and the width, so neither the level of the mono sum nor its share of the stereo
 energy can be held against them alone. What breaks mono is mid that turns into side: a delayed or inverted
-channel. So in each FFT bin the output's mid and side are split into what comes from the input's mid (by the
-cross-spectrum) and the rest, and per band
+channel. So in each FFT bin the output's mid and side are fitted with the input's mid and side (least squares
+over time), which says how much of the input's mid arrives where, and per band
 
     share = |mid -> mid|^2 / (|mid -> mid|^2 + |mid -> side|^2)
 
-is compared before and after. An equaliser changes both terms alike, more side changes neither. Where the mono
-sum's own level stayed as it was (side-only effects such as a delayed mid added to the side), that is enough.
+is held against that of the input itself. An equaliser changes both terms alike, more side changes neither.
+Where the mono sum's own level stayed as it was (side-only effects such as a delayed mid added to the side),
+that is enough.
 """
 
 from __future__ import annotations
@@ -31,6 +32,11 @@ WARN_DEVIATION_DB = 3.0
 BAND_RANGE_DB = 60.0
 #: Window that resolves the lowest third of an octave.
 _WINDOW_S = 0.3
+#: Part of the energy added to mid and side each, so that one panned source, which fills only one of two
+#: dimensions, still has a solution.
+_RIDGE = 1e-3
+#: Bands with less of the input's mid than this, over what chance alone shows, hold new sound or none.
+_CHANCE = 2.0
 _LOWEST_BAND, _HIGHEST_BAND = -16, 13  # of 1 kHz * 2 ** (n / 3): 25 Hz to 20 kHz
 
 
@@ -90,68 +96,68 @@ def mono_compatibility(before: AudioBuffer, after: AudioBuffer) -> MonoCompatibi
 
 
 class _MidSide:
-    """Welch sums of mid and side before and after, shape (bins,) each; scales cancel out."""
+    """Welch sums per bin of mid and side: inputs, outputs, outputs against inputs. Scales cancel."""
 
     def __init__(self, length: int) -> None:
         bins = length // 2 + 1
         self.frames = 0
-        self.mid_before, self.side_before = np.zeros(bins), np.zeros(bins)
-        self.mid_after, self.side_after = np.zeros(bins), np.zeros(bins)
-        self.before_cross, self.mid_cross, self.side_cross = np.zeros((3, bins), np.complex128)
+        self.inputs = np.zeros((2, 2, bins), np.complex128)
+        self.outputs = np.zeros((2, bins))
+        self.cross = np.zeros((2, 2, bins), np.complex128)
 
     def add(self, x: npt.NDArray[np.complex64], y: npt.NDArray[np.complex64]) -> None:
-        mid, side = x[0] + x[1], x[0] - x[1]
-        new_mid, new_side = y[0] + y[1], y[0] - y[1]
-        for total, part in (
-            (self.mid_before, mid),
-            (self.side_before, side),
-            (self.mid_after, new_mid),
-            (self.side_after, new_side),
-        ):
-            total += np.square(np.abs(part)).sum(0, dtype=np.float64)
-        for cross, part in (
-            (self.before_cross, side),
-            (self.mid_cross, new_mid),
-            (self.side_cross, new_side),
-        ):
-            cross += (part * mid.conj()).sum(0, dtype=np.complex128)
+        source = (x[0] + x[1], x[0] - x[1])
+        output = (y[0] + y[1], y[0] - y[1])
+        for row in range(2):
+            self.outputs[row] += np.square(np.abs(output[row])).sum(0, dtype=np.float64)
+            for column in range(2):
+                turned = source[column].conj()
+                self.inputs[row, column] += (source[row] * turned).sum(0, dtype=np.complex128)
+                self.cross[row, column] += (output[row] * turned).sum(0, dtype=np.complex128)
         self.frames += x.shape[1]
 
     def from_mid(self, cross: npt.NDArray[np.complex128], power: Real) -> Real:
-        """Energy in `power` that comes from the input's mid, less what comes up by chance."""
-        floor = np.maximum(self.mid_before, 1e-30)
-        explained = np.square(np.abs(cross)) / floor
-        if self.frames > 1:
-            explained = (explained - power / self.frames) / (1.0 - 1.0 / self.frames)
-        return np.asarray(np.maximum(explained, 0.0))
+        """Energy in mid and side, shape (2, bins), that comes from the input's mid; chance taken off.
+
+        Args:
+            cross: outputs against inputs, shape (2, 2, bins).
+            power: of the outputs, shape (2, bins).
+        """
+        ridge = _RIDGE * (self.inputs[0, 0] + self.inputs[1, 1]).real + 1e-30
+        mid, side = self.inputs[0, 0].real + ridge, self.inputs[1, 1].real + ridge
+        mixed = self.inputs[0, 1]
+        determinant = mid * side - np.square(np.abs(mixed))
+        via_mid = (cross[:, 0] * side - cross[:, 1] * mixed.conj()) / determinant
+        via_side = (cross[:, 1] * mid - cross[:, 0] * mixed) / determinant
+        fitted = (via_mid * cross[:, 0].conj() + via_side * cross[:, 1].conj()).real
+        chance = np.maximum(power - fitted, 0.0) / self.frames * (mid * side / determinant)
+        return np.asarray(np.square(np.abs(via_mid)) * self.inputs[0, 0].real - chance)
 
 
 def _bands(sums: _MidSide, frequencies_hz: Real) -> list[MonoBand]:
     edge = 2.0 ** (1.0 / 6.0)
     centres = [1000.0 * 2.0 ** (n / 3.0) for n in range(_LOWEST_BAND, _HIGHEST_BAND + 1)]
     masks = [(frequencies_hz >= hz / edge) & (frequencies_hz < hz * edge) for hz in centres]
-    gate = 10.0 ** (-BAND_RANGE_DB / 10.0)
-    loudest_mid = max(float(sums.mid_before[mask].sum()) for mask in masks)
-    loudest = max(float((sums.mid_before + sums.side_before)[mask].sum()) for mask in masks)
-    kept_before, kept_after = sums.mid_before, sums.from_mid(sums.mid_cross, sums.mid_after)
-    lost_before = sums.from_mid(sums.before_cross, sums.side_before)
-    lost_after = sums.from_mid(sums.side_cross, sums.side_after)
+    power = np.stack([sums.inputs[0, 0].real, sums.inputs[1, 1].real])
+    loudest = max(float(power[:, mask].sum()) for mask in masks)
+    before, after = sums.from_mid(sums.inputs, power), sums.from_mid(sums.cross, sums.outputs)
     bands = []
     for centre, mask in zip(centres, masks, strict=True):
-        mid = float(sums.mid_before[mask].sum())
-        if mid <= gate * max(loudest_mid, loudest):
+        mid = float(power[0, mask].sum())
+        if mid <= 10.0 ** (-BAND_RANGE_DB / 10.0) * loudest:
             continue
-        level = _decibels(float(sums.mid_after[mask].sum()), mid)
-        share_before = _share(float(kept_before[mask].sum()), float(lost_before[mask].sum()))
-        share_after = _share(float(kept_after[mask].sum()), float(lost_after[mask].sum()))
-        share = _decibels(share_after, share_before)
+        arrived = after[:, mask].sum(1)
+        if arrived.sum() <= _CHANCE * float(sums.outputs[:, mask].sum()) / sums.frames:
+            continue
+        share = _decibels(_share(arrived), _share(before[:, mask].sum(1)))
+        level = _decibels(float(sums.outputs[0, mask].sum()), mid)
         bands.append(MonoBand(centre_hz=centre, deviation_db=min(level, share, key=abs)))
     return bands
 
 
-def _share(kept: float, lost: float) -> float:
-    """1.0 where nothing of the input's mid is left: a gate closed, and nothing went to the side."""
-    return kept / (kept + lost) if kept + lost > 0.0 else 1.0
+def _share(energies: Real) -> float:
+    kept, lost = np.maximum(energies, 0.0)
+    return float(kept / max(kept + lost, 1e-30))
 
 
 def _decibels(value: float, over: float) -> float:

@@ -16,8 +16,9 @@ Complex = npt.NDArray[np.complex128]
 
 #: Welch frames per batch: small enough for the processor's cache, large enough for numpy.
 _BATCH_FRAMES = 16
-#: A window of 186 ms: long against any delay that is left over, short against drift.
-_WINDOW_S = 0.14
+#: Makes 4096 frames at 44.1 kHz, 93 ms: long against any delay that is left over and fine enough for bass,
+#: short enough that a gate or a compressor seldom changes its gain within a window.
+_WINDOW_S = 0.07
 _SHORTEST_WINDOW = 64
 
 
