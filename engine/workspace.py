@@ -119,23 +119,31 @@ class Workspace:
                 return  # it holds something by now, so it stays
 
     def _claim(self) -> None:
+        """Make the folder and hold its lock; once more if another job's sweep came in between."""
         while True:
             self._folder = Path(tempfile.mkdtemp(prefix=f".{self._name}{_PARTIAL}", dir=self._out_dir))
             self._lock = FileLock(self._folder / _LOCK)
-            self._lock.acquire()
+            try:
+                self._lock.acquire()
+            except FileNotFoundError:
+                continue
             if (self._folder / _LOCK).exists():
-                return  # else another job swept the folder between its making and its locking
+                return
+            self._lock.release()
 
     def _sweep(self) -> None:
+        """Remove the folders of jobs that were killed: those whose lock nobody holds."""
         for folder in self._out_dir.iterdir():
             if not (folder.name.startswith(".") and _PARTIAL in folder.name and (folder / _LOCK).exists()):
                 continue
             try:
                 with FileLock(folder / _LOCK, timeout=0):
-                    pass
+                    # Under the lock: a job that waits for it finds its folder gone and makes another.
+                    shutil.rmtree(folder, ignore_errors=True)
             except (Timeout, OSError):
                 continue  # another job is at work in it
-            shutil.rmtree(folder, ignore_errors=True)
+            if os.name == "nt":
+                shutil.rmtree(folder, ignore_errors=True)  # an open file can't be removed there
 
     def _check_space(self) -> None:
         free = shutil.disk_usage(self._out_dir).free
