@@ -62,7 +62,9 @@ def build(metadata: WavMetadata) -> bytes:
     time_reference = min(max(metadata.time_reference, 0), 2**64 - 1)
     numbers = _NUMBERS.pack(time_reference, version, metadata.umid[:64], *raw)
     history = "".join(f"{line}\r\n" for line in metadata.coding_history.splitlines())
-    return texts + numbers + bytes(180) + encode_text(history)
+    body = texts + numbers + bytes(180) + encode_text(history)
+    # Even: in RF64 libsndfile does not skip the padding of an odd bext chunk and then finds no samples.
+    return body + bytes(len(body) & 1)
 
 
 def decode_text(raw: bytes) -> str:
