@@ -74,7 +74,7 @@ class AudioBuffer:
         return self.channels, self.frames
 
     def read(self, start: int, stop: int) -> Audio:
-        """A copy of the frames `[start, stop)`, shape (channels, stop - start); zeros outside the recording."""
+        """A copy of the frames `[start, stop)`, shape (channels, stop - start); zeros outside it."""
         out = np.zeros((self.channels, max(stop - start, 0)), np.float32)
         low, high = max(start, 0), min(stop, self.frames)
         if high <= low:
@@ -98,7 +98,8 @@ class AudioBuffer:
         if isinstance(self._store, Path):
             with open(self._store, "r+b") as file:
                 file.seek(start * self.channels * _BYTES)
-                np.ascontiguousarray(block.T, dtype="<f4").tofile(file)
+                # Not ndarray.tofile: its error on a full disk has no error number.
+                file.write(np.ascontiguousarray(block.T, dtype="<f4").data)
         else:
             self._store[:, start : start + count] = block
 
