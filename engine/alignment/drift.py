@@ -11,7 +11,7 @@ from engine.audio.buffer import AudioBuffer
 
 #: A slope needs this many points.
 _MIN_SEGMENTS = 3
-#: Excerpts whose phases agree less have no delay to speak of: compressed pure bass wanders by several samples.
+#: Excerpts whose phases agree less have no delay to speak of: compressed pure bass wanders by some samples.
 _SURE = 0.98
 
 

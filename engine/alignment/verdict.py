@@ -26,10 +26,10 @@ PASS_CONFIDENCE = 0.99
 FAIL_CONFIDENCE = 0.95
 #: Equalisers, denoisers, saturation and 4:1 compressors lie above; drums through 8:1 with 1 ms reach 0.962.
 PASS_COHERENCE = 0.97
-#: A gate that removes half of the energy keeps 0.924, a denoiser that removes 80 % of it 0.969; noise 6 dB
-#: above the music, or a recording that jumps by 30 samples half way (0.84), or made-up phases (0.08) don't pass.
+#: A gate that removes half of the energy keeps 0.924, a denoiser that removes 80 % of it 0.969. A recording
+#: that jumps by 30 samples half way reaches 0.84, Haas' delay of one channel 0.83, made-up phases 0.08.
 FAIL_COHERENCE = 0.90
-#: Zero-phase equalisers measured 0.6 degrees and compressors up to 10; above 15 the sum of stems changes tone.
+#: Zero-phase equalisers measured 0.6 degrees, compressors up to 10; past 15 a sum of stems changes its tone.
 PASS_PHASE_DEG = 15.0
 #: Expected next to the corner of a minimum-phase high-pass; more than that changes how stems add up.
 WARN_PHASE_DEG = 45.0
