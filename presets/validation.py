@@ -34,7 +34,8 @@ def validate(model: type[Model], data: Mapping[str, Any]) -> Model | ValidationE
 
 def first_complaint(model: type[BaseModel], error: ValidationError, more_keys: tuple[str, ...]) -> Complaint:
     """The first thing that is wrong; `more_keys` are allowed in the table beside the model's own."""
-    found = error.errors()[0]
+    # A mistyped key is unknown and leaves the right one missing: the first of the two is the help.
+    found = min(error.errors(), key=lambda one: one["type"] == "missing")
     path = tuple(found["loc"])
     schema = model.model_json_schema()
     name = _dotted(path)
