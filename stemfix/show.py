@@ -45,20 +45,18 @@ def show_result(result: JobResult) -> None:
 
 def show_plan(plan: Plan) -> None:
     """Print what a job would do on stdout."""
-    rows = table("", "")
-    rows.show_header = False
-    for name, value in (
-        ("source", f"{plan.source}: {plan.container}, {plan.sample_rate} Hz, {plan.channels} channel(s)"),
+    channels = "mono" if plan.channels == 1 else "stereo"
+    lines = [
+        ("source", f"{plan.source}: {plan.container}, {plan.sample_rate} Hz, {channels}"),
         ("part", f"{plan.frames} frames, {plan.seconds:.3f} s"),
         ("preset", plan.preset),
         ("model", f"{plan.model}, {plan.segments} segments"),
-        ("files", "\n".join(plan.files)),
+        *(("file", file) for file in plan.files),
         ("results", bytes_text(plan.bytes_of_results)),
         ("disk", f"{bytes_text(plan.disk_bytes_needed)} needed, {bytes_text(plan.disk_bytes_free)} free"),
-    ):
-        rows.add_row(name, plain(value))
-    console().print(rows)
-    say()
+    ]
+    for name, value in lines:
+        say(f"{name:<8} {plain(value)}")
     say("Nothing was done: this was a dry run.")
 
 

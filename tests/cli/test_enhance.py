@@ -188,7 +188,8 @@ def test_a_dry_run_changes_nothing(stemfix, make_song: MakeSong, fake_model: Any
     before = tree(song.parent)
     outcome = stemfix("enhance", song, "--dry-run")
     assert outcome.status == 0
-    assert "song-vocals.wav" in outcome.out
+    assert "file     song-vocals.wav" in outcome.out.splitlines()
+    assert str(song) in outcome.out
     plan = stemfix("enhance", song, "--dry-run", "--json").objects[0]["plan"]
     assert plan["frames"] == 88_200
     assert tree(song.parent) == before
