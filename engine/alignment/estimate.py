@@ -21,6 +21,8 @@ from engine.alignment.survey import survey
 from engine.audio.buffer import AudioBuffer
 from engine.errors import AlignmentError
 
+__all__ = ["BANDS_HZ", "Alignment", "estimate_alignment"]
+
 #: Band edges in Hz.
 BANDS_HZ = (20.0, 60.0, 150.0, 400.0, 1000.0, 2500.0, 6000.0, 12000.0, 20000.0)
 #: Bands 90 dB under everything are empty.

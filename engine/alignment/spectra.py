@@ -148,7 +148,7 @@ def view_names(channels: int) -> tuple[str, ...]:
 
 def _view(spectra: Spectrum, view: int) -> Spectrum:
     if view < spectra.shape[0]:
-        return spectra[view]
+        return np.asarray(spectra[view])
     left, right = spectra
     mixed = left + right if view == 2 else left - right
     return np.asarray(mixed * np.float32(np.sqrt(0.5)))

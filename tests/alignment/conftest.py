@@ -86,7 +86,7 @@ def compress() -> Callable[[Signal], Signal]:
         power = lfilter([0.002], [1, -0.998], np.square(signal).mean(0))
         level_db = 10 * np.log10(power + 1e-12)
         gain_db = -0.75 * np.maximum(level_db - level_db.max() + 15, 0)
-        return signal * 10 ** (gain_db / 20)
+        return np.asarray(signal * 10 ** (gain_db / 20))
 
     return apply
 
