@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +28,11 @@ class DecodeError(Exception):
     """The decoder refused the file, at its start or on the way; str() is the decoder's own reason."""
 
 
+def file_name(path: Path) -> str | bytes:
+    """`path` as soundfile takes it: bytes, which need not be Unicode, except on Windows."""
+    return str(path) if sys.platform == "win32" else os.fsencode(path)
+
+
 def decode(path: Path, decoder: Decoder, channels: int, start: int = 0) -> Generator[Audio, None, None]:
     """Blocks from frame `start` to the file's end, float32, shape (channels, n). Raises DecodeError."""
     try:
@@ -35,7 +41,7 @@ def decode(path: Path, decoder: Decoder, channels: int, start: int = 0) -> Gener
         elif mp3.lacks_length(path):
             yield from _from(start, _mp3_blocks(path))
         else:
-            with soundfile.SoundFile(os.fsencode(path)) as sound:
+            with soundfile.SoundFile(file_name(path)) as sound:
                 if start and sound.subtype.startswith(_EXACT_SEEK):
                     sound.seek(start)
                     start = 0

@@ -76,7 +76,8 @@ def decode(path: Path, channels: int) -> Generator[Audio, None, None]:
             if process.wait() != 0:
                 complaints.seek(0)
                 lines = complaints.read().decode("utf-8", "replace").strip().splitlines()
-                raise OSError(f"ffmpeg: {lines[-1] if lines else f'exit status {process.returncode}'}")
+                reason = lines[-1].rpartition(": ")[2] if lines else f"exit status {process.returncode}"
+                raise OSError(f"ffmpeg: {reason}")
         finally:
             process.kill()
             process.wait()

@@ -11,7 +11,7 @@ import soundfile
 
 from engine.audio import ffmpeg
 from engine.audio.containers import read_container
-from engine.audio.decode import DecodeError, Decoder, decode
+from engine.audio.decode import DecodeError, Decoder, decode, file_name
 from engine.errors import InputError
 
 #: Anything shorter is a slip of the mouse, not music.
@@ -95,7 +95,7 @@ def _check_truncation(path: Path) -> None:
     if present >= promised:
         return
     try:
-        seconds = soundfile.info(os.fsencode(path)).duration
+        seconds = soundfile.info(file_name(path)).duration
         amount = f"it holds {seconds:.2f} s of the {seconds * promised / present:.2f} s"
     except (soundfile.SoundFileError, ZeroDivisionError):
         amount = f"it holds {present} of the {promised} bytes of audio"
@@ -105,7 +105,7 @@ def _check_truncation(path: Path) -> None:
 def _ask_soundfile(path: Path) -> SourceInfo | None:
     """What libsndfile says about the file, or None if it can't read it."""
     try:
-        found = soundfile.info(os.fsencode(path))
+        found = soundfile.info(file_name(path))
     except soundfile.SoundFileError:
         return None
     if found.frames >= _UNKNOWN_FRAMES:  # soundfile can't read on without a length

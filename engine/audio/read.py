@@ -87,7 +87,7 @@ def _fill(buffer: AudioBuffer, path: Path, info: SourceInfo, start: int, progres
     if done < buffer.frames:
         raise InputError(
             f"{info.path} is damaged or cut off at about {(start + done) / rate:.2f} s of the "
-            f"{info.seconds:.2f} s that its header promises{reason}.",
+            f"{info.seconds:.2f} s that it should hold{reason}.",
             "Copy or export the file again.",
         )
     if peak < SILENCE_PEAK:

@@ -91,6 +91,33 @@ def test_mp3_starts_where_the_music_starts(tmp_path: Path, noise: Callable[..., 
     assert int(np.argmax(np.fft.irfft(spectrum))) == 1105
 
 
+@pytest.mark.parametrize("has_header", [True, False])
+def test_a_cut_off_mp3_gives_what_is_there(
+    tmp_path: Path, noise: Callable[..., Audio], has_header: bool
+) -> None:
+    path, cut = tmp_path / "song.mp3", tmp_path / "cut.mp3"
+    if has_header:
+        soundfile.write(path, noise(100_000).T, 44100)
+    else:
+        path.write_bytes(mp3(noise(100_000), 44100))
+    whole = read_all(path, tmp_path / "whole.f32")
+    data = path.read_bytes()
+    cut.write_bytes(data[: len(data) * 6 // 10])
+    found = read_all(cut, tmp_path / "cut.f32")
+    assert 55_000 < found.shape[1] < 62_000
+    np.testing.assert_array_equal(found[:, :-2304], whole[:, : found.shape[1] - 2304])
+
+
+@needs_ffmpeg
+def test_damage_that_ffmpeg_reports(tmp_path: Path, wav: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "song.m4a"
+    subprocess.run(["ffmpeg", "-v", "error", "-i", wav, "-c:a", "alac", path], check=True)
+    info = probe(path)
+    path.write_bytes(path.read_bytes()[:10_000])
+    with pytest.raises(InputError, match=r"song\.m4a is damaged or cut off .*Invalid data"):
+        read_audio(info, 0, info.frames, tmp_path / "b.f32", Progress())
+
+
 @needs_ffmpeg
 @pytest.mark.parametrize("header", ["0", "1"])
 @pytest.mark.parametrize("quality", [["-b:a", "128k"], ["-q:a", "2"]])
