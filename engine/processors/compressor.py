@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from engine.audio.buffer import Audio, AudioBuffer
-from engine.processors.gain_curve import INAUDIBLE_DB, GainCurve, active_share, decay, hops, one_pole
+from engine.processors.gain_curve import FADED, GainCurve, decay, from_db, hops, one_pole, piecewise
 from engine.processors.level import TINY, Curve, Envelope
 from engine.processors.processor import Processor
 
@@ -19,13 +19,11 @@ _WINDOW_MS = 20.0
 
 @dataclass(frozen=True)
 class Found:
-    """The gain with make-up, and what the report tells."""
+    """The gain, the make-up, and what the report tells."""
 
     curve: GainCurve
     threshold_db: float
     makeup_db: float
-    max_reduction_db: float
-    active_share: float
     crest_db: tuple[float, float]
 
 
@@ -50,31 +48,37 @@ class Compressor(Processor):
 
     def analyse(self, source: AudioBuffer) -> Found | None:
         """The gain over time; None for silence and where nothing rises above the threshold."""
-        from scipy.ndimage import uniform_filter1d
-
         envelope = Envelope.of(source)
         rate = envelope.hops_per_second
         level = envelope.gated_db
         if level is None:
             return None
-        window = round(hops(_WINDOW_MS, rate)) | 1
-        power = np.maximum(uniform_filter1d(envelope.power, window, mode="constant"), np.float32(TINY))
-        wanted = self.static_reduction_db(10 * np.log10(power) - np.float32(level + self.threshold_db))
-        if float(wanted.max()) < INAUDIBLE_DB:
+        reach = hops(_WINDOW_MS + FADED * (self.attack_ms + self.release_ms), rate)
+        threshold_db = level + self.threshold_db
+        gain = piecewise(lambda power: self._gain(power, threshold_db, rate), [envelope.power], reach)
+        curve = GainCurve(gain, envelope.hop_length)
+        if not curve.is_audible:
             return None
-        reduction = one_pole(decay(wanted, hops(self.release_ms, rate)), hops(self.attack_ms, rate))
-        turned_down = GainCurve.from_db(-reduction, envelope.hop_length).gain
-        after = replace(envelope, peak=envelope.peak * turned_down, power=envelope.power * turned_down**2)
-        level_after = after.gated_db
+        crest_before = envelope.peak_db - level
+        envelope.apply(gain)
+        level_after = envelope.gated_db
         makeup_db = 0.0 if level_after is None else level - level_after
         return Found(
-            curve=GainCurve(turned_down * np.float32(10 ** (makeup_db / 20)), envelope.hop_length),
-            threshold_db=level + self.threshold_db,
+            curve=curve,
+            threshold_db=threshold_db,
             makeup_db=makeup_db,
-            max_reduction_db=float(reduction.max()),
-            active_share=active_share(reduction),
-            crest_db=(envelope.peak_db - level, after.peak_db + makeup_db - level),
+            crest_db=(crest_before, envelope.peak_db + makeup_db - level),
         )
+
+    def _gain(self, power: Curve, threshold_db: float, hops_per_second: float) -> Curve:
+        """Linear gain without make-up: level, gain computer, ballistics."""
+        from scipy.ndimage import uniform_filter1d
+
+        window = round(hops(_WINDOW_MS, hops_per_second)) | 1
+        level = np.maximum(uniform_filter1d(power, window, mode="constant"), np.float32(TINY))
+        wanted = self.static_reduction_db(10 * np.log10(level) - np.float32(threshold_db))
+        held = decay(wanted, hops(self.release_ms, hops_per_second))
+        return from_db(-one_pole(held, hops(self.attack_ms, hops_per_second)))
 
     def static_reduction_db(self, over_db: Curve) -> Curve:
         """Gain reduction at a steady level `over_db` above the threshold (equation 4 of the paper)."""
@@ -85,16 +89,17 @@ class Compressor(Processor):
         return np.asarray(np.minimum(reduction, np.float32(self.max_reduction_db)), np.float32)
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
-        """The block with the gain."""
-        return found.curve.apply(block, start)
+        """The block with the gain and the make-up."""
+        makeup = np.float32(10 ** (found.makeup_db / 20))
+        return np.asarray(found.curve.apply(block, start) * makeup, np.float32)
 
     def describe(self, found: Found) -> dict[str, Any]:
         """Threshold, make-up, how much is turned down for how long, and peak over RMS before and after."""
         return {
             "threshold_db": round(found.threshold_db, 2),
             "makeup_db": round(found.makeup_db, 2),
-            "max_reduction_db": round(found.max_reduction_db, 2),
-            "active_share": found.active_share,
+            "max_reduction_db": round(-found.curve.lowest_db, 2),
+            "active_share": found.curve.active_share,
             "crest_before_db": round(found.crest_db[0], 2),
             "crest_after_db": round(found.crest_db[1], 2),
         }

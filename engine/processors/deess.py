@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
-from engine.processors.gain_curve import INAUDIBLE_DB, GainCurve, active_share, hann, hops
+from engine.processors.gain_curve import GainCurve, from_db, hann, hops, piecewise
 from engine.processors.level import TINY, Curve, gated_level_db, hop_length, hop_power
 from engine.processors.processor import Processor
 
@@ -18,17 +18,16 @@ _FILTER_S = 0.003
 #: Over how long band powers are averaged, and the gain smoothed, on either side.
 _AVERAGE_MS = 4.0
 _SMOOTH_MS = 4.0
+_AROUND_MS = 20.0
 #: Quieter than this relative to the stem's gated level is breath and hiss, not a sibilant.
 _FLOOR_DB = -40.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """The gain of the band, and what the report tells."""
+    """The gain of the band."""
 
     curve: GainCurve
-    max_reduction_db: float
-    active_share: float
 
 
 class Deess(Processor):
@@ -68,22 +67,22 @@ class Deess(Processor):
         level = gated_level_db(whole, rate / hop)
         if level is None:
             return None
-        reduction = self._reduction_db(band, rest, level, rate / hop)
-        if float(reduction.max()) < INAUDIBLE_DB:
-            return None
-        return Found(
-            curve=GainCurve.from_db(-reduction, hop),
-            max_reduction_db=float(reduction.max()),
-            active_share=active_share(reduction),
+        gain = piecewise(
+            lambda band, rest: self._gain(band, rest, level, rate / hop),
+            [band, rest],
+            hops(_AROUND_MS, rate / hop),
         )
+        curve = GainCurve(gain, hop)
+        return Found(curve) if curve.is_audible else None
 
-    def _reduction_db(self, band: Curve, rest: Curve, level_db: float, hops_per_second: float) -> Curve:
+    def _gain(self, band: Curve, rest: Curve, level_db: float, hops_per_second: float) -> Curve:
+        """Linear gain of the band from the power in it and in the rest of the spectrum."""
         average = round(hops(_AVERAGE_MS, hops_per_second))
         band_db = 10 * np.log10(np.maximum(hann(band, average), np.float32(TINY)))
         rest_db = 10 * np.log10(np.maximum(hann(rest, average), np.float32(TINY)))
         over_db = (band_db - rest_db - np.float32(self.threshold_db)).clip(0, self.range_db)
         over_db[band_db < level_db + _FLOOR_DB] = 0
-        return hann(over_db, round(hops(_SMOOTH_MS, hops_per_second)))
+        return from_db(-hann(over_db, round(hops(_SMOOTH_MS, hops_per_second))))
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
         """The block less what is taken from the band."""
@@ -107,4 +106,7 @@ class Deess(Processor):
 
     def describe(self, found: Found) -> dict[str, Any]:
         """How much the band is lowered for how long."""
-        return {"max_reduction_db": round(found.max_reduction_db, 2), "active_share": found.active_share}
+        return {
+            "max_reduction_db": round(-found.curve.lowest_db, 2),
+            "active_share": found.curve.active_share,
+        }

@@ -9,17 +9,23 @@ and smoothing, all without a loop over values.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from engine.audio.buffer import Audio
 from engine.processors.level import Curve
 
-#: Gains closer to 0 dB than this count as "nothing happens".
-INAUDIBLE_DB = 0.01
+#: Time constants after which an exponential has faded to less than a millionth.
+FADED = 15.0
 
-_CHUNK = 1 << 18
+#: Gains closer to 0 dB than this count as "nothing happens", and those further away than that as "active".
+_INAUDIBLE_DB = 0.01
+_ACTIVE_DB = 0.5
+_PIECE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -29,10 +35,27 @@ class GainCurve:
     gain: Curve
     hop_length: int
 
-    @classmethod
-    def from_db(cls, gain_db: Curve, hop_length: int) -> GainCurve:
-        """A curve from gains in dB."""
-        return cls(np.power(10.0, gain_db / 20, dtype=np.float32), hop_length)
+    @property
+    def lowest_db(self) -> float:
+        """The smallest gain."""
+        return 20 * math.log10(float(self.gain.min()))
+
+    @property
+    def highest_db(self) -> float:
+        """The largest gain."""
+        return 20 * math.log10(float(self.gain.max()))
+
+    @property
+    def is_audible(self) -> bool:
+        """Whether the gain is away from 0 dB anywhere."""
+        return max(-self.lowest_db, self.highest_db) >= _INAUDIBLE_DB
+
+    @property
+    def active_share(self) -> float:
+        """Share of the time in which the gain is more than 0.5 dB away from 0 dB."""
+        factor = 10 ** (_ACTIVE_DB / 20)
+        active = np.count_nonzero(self.gain < 1 / factor) + np.count_nonzero(self.gain > factor)
+        return round(float(active) / len(self.gain), 4)
 
     def over(self, start: int, count: int) -> Curve:
         """The gain of the frames [start, start + count), interpolated linearly between the hops.
@@ -55,9 +78,9 @@ class GainCurve:
         return block * self.over(start, block.shape[1])
 
 
-def active_share(change_db: Curve, of_db: float = 0.5) -> float:
-    """Share of the time in which the level changes by more than `of_db`, either way."""
-    return round(float(np.mean(np.abs(change_db) > of_db)), 4) if len(change_db) else 0.0
+def from_db(gain_db: Curve) -> Curve:
+    """Linear gain."""
+    return np.power(10.0, gain_db / 20, dtype=np.float32)
 
 
 def hops(milliseconds: float, hops_per_second: float) -> float:
@@ -65,22 +88,28 @@ def hops(milliseconds: float, hops_per_second: float) -> float:
     return milliseconds * 1e-3 * hops_per_second
 
 
+def piecewise(shape: Callable[..., Curve], curves: Sequence[npt.NDArray[Any]], margin: float) -> Curve:
+    """`shape(*curves)`, some minutes at a time, so that what it allocates doesn't grow with the recording.
+
+    `margin` is how many hops away a value may still matter. What is below the functions here fades
+    exponentially: take `FADED` time constants.
+    """
+    count, around = len(curves[0]), math.ceil(margin)
+    out = np.empty(count, np.float32)
+    for begin in range(0, count, _PIECE):
+        low = max(0, begin - around)
+        shaped = shape(*(curve[low : begin + _PIECE + around] for curve in curves))
+        out[begin : begin + _PIECE] = shaped[begin - low : begin - low + _PIECE]
+    return out
+
+
 def fall(curve: Curve, per_hop: float) -> Curve:
     """Follow every rise at once and fall by no more than `per_hop`: y[n] = max(x[n], y[n-1] - per_hop).
 
     With the slope taken out this is a running maximum: y[n] + n d = max over m <= n of (x[m] + m d).
     """
-    out = np.empty_like(curve)
-    carry = -math.inf
-    for begin in range(0, len(curve), _CHUNK):
-        piece = curve[begin : begin + _CHUNK]
-        slope = np.arange(len(piece)) * per_hop
-        tilted = piece + slope
-        tilted[0] = max(tilted[0], carry - per_hop)
-        level = np.maximum.accumulate(tilted) - slope
-        carry = float(level[-1])
-        out[begin : begin + _CHUNK] = level
-    return out
+    slope = np.arange(len(curve)) * per_hop
+    return np.asarray(np.maximum.accumulate(curve + slope) - slope, np.float32)
 
 
 def decay(curve: Curve, time_constant: float) -> Curve:
@@ -99,12 +128,8 @@ def one_pole(curve: Curve, time_constant: float) -> Curve:
     from scipy.signal import lfilter
 
     a = math.exp(-1 / max(time_constant, 1e-3))
-    out = np.empty_like(curve)
-    state = a * curve[:1].astype(np.float64)
-    for begin in range(0, len(curve), _CHUNK):
-        piece = curve[begin : begin + _CHUNK].astype(np.float64)
-        out[begin : begin + _CHUNK], state = lfilter([1 - a], [1, -a], piece, zi=state)
-    return out
+    settled = a * curve[:1].astype(np.float64)
+    return np.asarray(lfilter([1 - a], [1, -a], curve.astype(np.float64), zi=settled)[0], np.float32)
 
 
 def hann(curve: Curve, radius: int) -> Curve:

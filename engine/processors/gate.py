@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,9 +11,13 @@ import numpy.typing as npt
 from pydantic import Field
 
 from engine.audio.buffer import Audio, AudioBuffer
-from engine.processors.gain_curve import GainCurve, active_share, decay, hops
+from engine.processors.gain_curve import FADED, GainCurve, decay, fall, from_db, hops, piecewise
 from engine.processors.level import Curve, Envelope
 from engine.processors.processor import Processor
+
+Open = npt.NDArray[np.bool_]
+
+_PIECE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,6 @@ class Found:
     curve: GainCurve
     threshold_db: float
     floor_db: float
-    closed_share: float
 
 
 class Gate(Processor):
@@ -51,31 +55,41 @@ class Gate(Processor):
         if level is None or self.range_db == 0:
             return None
         threshold = 10 ** ((level + self.threshold_db) / 20)
-        is_open = self._open(envelope.peak, threshold, hops(self.hold_ms, envelope.hops_per_second))
+        is_open = self._trigger(envelope.peak, threshold)
         if is_open.all():
             return None
-        opening = is_open.astype(np.float32)
-        after = decay(opening, hops(self.release_ms, envelope.hops_per_second))
-        before = decay(opening[::-1], hops(self.attack_ms, envelope.hops_per_second))[::-1]
-        gain_db = -np.float32(self.range_db) * (1 - np.maximum(after, before))
+        rate = envelope.hops_per_second
+        reach = hops(self.hold_ms + FADED * max(self.attack_ms, self.release_ms), rate)
+        gain = piecewise(lambda piece: self._gain(piece, rate), [is_open], reach)
         return Found(
-            curve=GainCurve.from_db(gain_db, envelope.hop_length),
+            curve=GainCurve(gain, envelope.hop_length),
             threshold_db=level + self.threshold_db,
             floor_db=envelope.percentile_db(10),
-            closed_share=active_share(gain_db),
         )
 
-    def _open(self, peak: Curve, threshold: float, hold: float) -> npt.NDArray[np.bool_]:
-        """Where the gate must be open: a Schmitt trigger with a hold."""
-        above = peak > threshold
-        index = np.arange(len(peak), dtype=np.int32)
-        # Between both thresholds the state is that of the last hop which was outside of them.
-        decided = above | (peak < threshold * 10 ** (-self.hysteresis_db / 20))
-        is_open = above[np.maximum.accumulate(np.where(decided, index, 0))]
+    def _trigger(self, peak: Curve, threshold: float) -> Open:
+        """Schmitt trigger: between both thresholds the state is that of the last hop outside of them."""
+        is_open = np.empty(len(peak), np.bool_)
+        state = False
+        for begin in range(0, len(peak), _PIECE):
+            piece = peak[begin : begin + _PIECE]
+            above = piece > threshold
+            decided = above | (piece < threshold * 10 ** (-self.hysteresis_db / 20))
+            last = np.maximum.accumulate(np.where(decided, np.arange(len(piece)), -1))
+            is_open[begin : begin + _PIECE] = np.where(last >= 0, above[last], state)
+            state = bool(is_open[begin + len(piece) - 1])
+        return is_open
+
+    def _gain(self, is_open: Open, hops_per_second: float) -> Curve:
+        """Linear gain from the trigger: hold, look-ahead and release."""
+        hold = math.ceil(hops(self.hold_ms, hops_per_second))
+        held = fall(is_open * np.float32(hold + 1), 1.0) > 0.5
         # One hop before as well: the gain is interpolated, and the whole first hop is to have it in full.
-        is_open[:-1] |= is_open[1:]
-        since = index - np.maximum.accumulate(np.where(is_open, index, np.int32(-(2**30))))
-        return np.asarray(since <= hold, np.bool_)
+        held[:-1] |= held[1:]
+        opening = held.astype(np.float32)
+        after = decay(opening, hops(self.release_ms, hops_per_second))
+        before = decay(opening[::-1], hops(self.attack_ms, hops_per_second))[::-1]
+        return from_db(-np.float32(self.range_db) * (1 - np.maximum(after, before)))
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
         """The block with the gain."""
@@ -86,5 +100,5 @@ class Gate(Processor):
         return {
             "threshold_db": round(found.threshold_db, 2),
             "floor_db": round(found.floor_db, 2),
-            "closed_share": found.closed_share,
+            "closed_share": found.curve.active_share,
         }

@@ -77,6 +77,12 @@ class Envelope:
             power[first : first + len(blocks_peak)] = hop_power(block, hop)
         return cls(peak, power, hop, source.sample_rate)
 
+    def apply(self, gain: Curve) -> None:
+        """Make it the envelope of the recording with `gain` (linear, per hop), in place."""
+        self.peak[:] *= gain
+        self.power[:] *= gain
+        self.power[:] *= gain
+
     @property
     def hops_per_second(self) -> float:
         """Rate of the curves in Hz."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
-from engine.processors.gain_curve import GainCurve, active_share, decay, hann, hops
+from engine.processors.gain_curve import FADED, GainCurve, decay, from_db, hann, hops, piecewise
 from engine.processors.level import Curve, hop_length, hop_peak
 from engine.processors.processor import Processor
 
@@ -21,6 +21,8 @@ _FILTERS: tuple[tuple[int, int, float | None], ...] = ((4, 6, None), (8, 10, 5.0
 _REACH = max(reach for _, reach, _ in _FILTERS)
 #: Covers what a finer grid would find, and that the gain moves while an interpolation filter runs over it.
 _MARGIN_DB = 0.02
+#: A release that has come this close to 0 dB has come to its end.
+_RELEASED_DB = 1e-3
 _HOPS_AT_ONCE = 1024
 
 
@@ -30,8 +32,6 @@ class Found:
 
     curve: GainCurve
     true_peak_db: float
-    max_reduction_db: float
-    active_share: float
 
 
 class Limiter(Processor):
@@ -60,23 +60,21 @@ class Limiter(Processor):
         if true_peak <= highest:
             return None
         target = 10 ** ((self.ceiling_db - _MARGIN_DB) / 20)
-        wanted = 20 * np.log10(np.maximum(peaks, np.float32(target)) / np.float32(target))
-        reduction = self._reduction_db(wanted, source.sample_rate / hop)
-        return Found(
-            curve=GainCurve.from_db(-reduction, hop),
-            true_peak_db=20 * math.log10(true_peak),
-            max_reduction_db=float(reduction.max()),
-            active_share=active_share(reduction),
-        )
+        rate = source.sample_rate / hop
+        reach = hops(2 * self.lookahead_ms + FADED * self.release_ms, rate) + 2
+        gain = piecewise(lambda peak: self._gain(peak, target, rate), [peaks], reach)
+        return Found(GainCurve(gain, hop), 20 * math.log10(true_peak))
 
-    def _reduction_db(self, wanted: Curve, hops_per_second: float) -> Curve:
+    def _gain(self, peak: Curve, target: float, hops_per_second: float) -> Curve:
+        """Linear gain that brings the peak of every hop under `target`."""
         from scipy.ndimage import maximum_filter1d
 
+        wanted = 20 * np.log10(np.maximum(peak, np.float32(target)) / np.float32(target))
         radius = max(1, round(hops(self.lookahead_ms, hops_per_second)))
         # One hop more, because the gain in a hop is interpolated with both neighbours.
         held = maximum_filter1d(wanted, 2 * (radius + 1) + 1, mode="nearest")
         released = decay(held, hops(self.release_ms, hops_per_second))
-        return np.where(released < 1e-4, np.float32(0), hann(released, radius))
+        return from_db(-hann(np.where(released < _RELEASED_DB, np.float32(0), released), radius))
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
         """The block with the gain."""
@@ -86,8 +84,8 @@ class Limiter(Processor):
         """The true peak before, and how much is turned down for how long."""
         return {
             "true_peak_db": round(found.true_peak_db, 2),
-            "max_reduction_db": round(found.max_reduction_db, 2),
-            "active_share": found.active_share,
+            "max_reduction_db": round(-found.curve.lowest_db, 2),
+            "active_share": found.curve.active_share,
         }
 
 

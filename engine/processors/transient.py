@@ -9,8 +9,8 @@ import numpy as np
 from pydantic import Field
 
 from engine.audio.buffer import Audio, AudioBuffer
-from engine.processors.gain_curve import INAUDIBLE_DB, GainCurve, active_share, fall, hann, hops, one_pole
-from engine.processors.level import TINY, Envelope
+from engine.processors.gain_curve import FADED, GainCurve, fall, from_db, hann, hops, one_pole, piecewise
+from engine.processors.level import TINY, Curve, Envelope
 from engine.processors.processor import Processor
 
 #: Difference of the envelopes at which three quarters of the wanted gain are reached.
@@ -22,18 +22,18 @@ _HOLD_MS = 20.0
 #: How fast the envelopes fall, in dB per second: the first follows the sound, the second lets it ring on.
 _FOLLOW_DB_PER_S = 200.0
 _RING_DB_PER_S = 30.0
-#: Symmetric smoothing of the gain: without it the gain would step at an onset.
-_SMOOTH_MS = 1.0
+#: The gain never goes further than this, whatever both parts add up to.
+_LIMIT_DB = 6.0
+#: Symmetric smoothing of the gain: a gain that steps at an onset clicks and adds DC. It is shorter than the
+#: time for which an onset masks what comes before it.
+_SMOOTH_MS = 3.0
 
 
 @dataclass(frozen=True)
 class Found:
-    """The gain, and what the report tells."""
+    """The gain."""
 
     curve: GainCurve
-    max_gain_db: float
-    min_gain_db: float
-    active_share: float
 
 
 class Transient(Processor):
@@ -54,33 +54,31 @@ class Transient(Processor):
 
     def analyse(self, source: AudioBuffer) -> Found | None:
         """The gain over time; None for silence and where it would stay at 0 dB."""
-        from scipy.ndimage import maximum_filter1d
-
         envelope = Envelope.of(source)
         rate = envelope.hops_per_second
         level = envelope.gated_db
         if level is None:
             return None
-        floor = np.float32(level + _FLOOR_DB)
-        peak_db = np.maximum(20 * np.log10(np.maximum(envelope.peak, np.float32(TINY))), floor)
-        hold = max(1, round(hops(_HOLD_MS, rate)))
+        floor_db = level + _FLOOR_DB
+        reach = (envelope.peak_db - floor_db) / _RING_DB_PER_S * rate + FADED * hops(self.attack_ms, rate)
+        gain = piecewise(lambda peak: self._gain(peak, floor_db, rate), [envelope.peak], reach)
+        curve = GainCurve(gain, envelope.hop_length)
+        return Found(curve) if curve.is_audible else None
+
+    def _gain(self, peak: Curve, floor_db: float, hops_per_second: float) -> Curve:
+        """Linear gain from the peaks."""
+        from scipy.ndimage import maximum_filter1d
+
+        peak_db = np.maximum(20 * np.log10(np.maximum(peak, np.float32(TINY))), np.float32(floor_db))
+        hold = max(1, round(hops(_HOLD_MS, hops_per_second)))
         # The maximum of the present and the past hops, none of the coming ones.
         held = maximum_filter1d(peak_db, hold, origin=(hold - 1) // 2, mode="nearest")
-        follow = fall(held, _FOLLOW_DB_PER_S / rate)
-        onset = np.maximum(follow - one_pole(follow, hops(self.attack_ms, rate)), 0)
+        follow = fall(held, _FOLLOW_DB_PER_S / hops_per_second)
+        onset = np.maximum(follow - one_pole(follow, hops(self.attack_ms, hops_per_second)), 0)
+        tail = fall(follow, _RING_DB_PER_S / hops_per_second) - follow
         gain_db = np.float32(self.attack_db) * np.tanh(onset / np.float32(_KNEE_DB))
-        if self.sustain_db:
-            tail = fall(follow, _RING_DB_PER_S / rate) - follow
-            gain_db += np.float32(self.sustain_db) * np.tanh(tail / np.float32(_KNEE_DB))
-        gain_db = hann(gain_db.clip(-6, 6), round(hops(_SMOOTH_MS, rate)))
-        if float(np.abs(gain_db).max()) < INAUDIBLE_DB:
-            return None
-        return Found(
-            curve=GainCurve.from_db(gain_db, envelope.hop_length),
-            max_gain_db=float(gain_db.max()),
-            min_gain_db=float(gain_db.min()),
-            active_share=active_share(gain_db),
-        )
+        gain_db += np.float32(self.sustain_db) * np.tanh(tail / np.float32(_KNEE_DB))
+        return from_db(hann(gain_db.clip(-_LIMIT_DB, _LIMIT_DB), round(hops(_SMOOTH_MS, hops_per_second))))
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
         """The block with the gain."""
@@ -89,7 +87,7 @@ class Transient(Processor):
     def describe(self, found: Found) -> dict[str, Any]:
         """Range of the gain and how long it acts."""
         return {
-            "max_gain_db": round(found.max_gain_db, 2),
-            "min_gain_db": round(found.min_gain_db, 2),
-            "active_share": found.active_share,
+            "max_gain_db": round(found.curve.highest_db, 2),
+            "min_gain_db": round(found.curve.lowest_db, 2),
+            "active_share": found.curve.active_share,
         }

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engine.audio.buffer import AudioBuffer
-from engine.processors.gain_curve import GainCurve, decay, fall, hann, one_pole
+from engine.processors.gain_curve import FADED, GainCurve, decay, fall, hann, one_pole, piecewise
 from engine.processors.level import Envelope, hop_length
 
 SR = 44100
@@ -94,10 +94,14 @@ def test_fall_decay_and_one_pole_are_their_recursions():
 
 def test_shaping_in_pieces_is_shaping_as_a_whole(monkeypatch):
     curve = np.random.default_rng(3).random(1000).astype(np.float32)
-    whole = [fall(curve, 0.01), decay(curve, 9), one_pole(curve, 9)]
-    monkeypatch.setattr("engine.processors.gain_curve._CHUNK", 64)
-    for expected, found in zip(whole, [fall(curve, 0.01), decay(curve, 9), one_pole(curve, 9)], strict=True):
-        np.testing.assert_allclose(found, expected, atol=1e-6)
+    monkeypatch.setattr("engine.processors.gain_curve._PIECE", 64)
+    for shape, margin in (
+        (lambda x: fall(x, 0.01), 100),
+        (lambda x: decay(x, 9), 9 * FADED),
+        (lambda x: one_pole(x, 9), 9 * FADED),
+        (lambda x: hann(x, 9), 9),
+    ):
+        np.testing.assert_allclose(piecewise(shape, [curve], margin), shape(curve), atol=2e-6)
 
 
 def test_hann_keeps_the_mean_and_constants():
