@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from engine.processors.chain import run_chain
 from engine.processors.limiter import Limiter
 from engine.processors.presets import processors
 from engine.progress import Progress
-from engine.workspace import Workspace
 from presets.preset import MixSettings
 
 #: The loudness is brought back once more where limiting took more than this away.
@@ -38,45 +38,44 @@ def make_mix(
     stems: Sequence[AudioBuffer],
     source: AudioBuffer,
     settings: MixSettings,
-    work: Workspace,
+    folder: Path,
     progress: Progress,
 ) -> tuple[AudioBuffer, dict[str, Any]]:
     """Sum the stems, run the mix chain, restore the source's loudness, limit; the mix and its report."""
-    total = source.like(work.path("mix-sum.f32"))
+    total = source.like(folder / "mix-sum.f32")
     sum_buffers(stems, total)
-    folder = work.folder("mix")
-    mix, reports = run_chain(processors(settings.chain), total, work.path("mix-chain.f32"), folder, progress)
+    mix, reports = run_chain(processors(settings.chain), total, folder / "mix-chain.f32", folder, progress)
 
     original = measure_loudness(source)
     wanted, found = original.lufs, measure_loudness(mix).lufs
     gain_db = wanted - found if settings.keep_loudness and wanted is not None and found is not None else 0.0
     gain_db = max(min(gain_db, 12.0), -12.0)
     if settings.true_peak_db is None:
-        final = _gained(mix, gain_db, work, "mix-final")
+        final = _gained(mix, gain_db, folder, "mix-final")
     else:
         limiter = Limiter(ceiling_db=settings.true_peak_db)
-        final, report = _limited(mix, gain_db, limiter, work, 0, progress)
+        final, report = _limited(mix, gain_db, limiter, folder, 0, progress)
         lost = wanted - (measure_loudness(final).lufs or wanted) if wanted is not None else 0.0
         if settings.keep_loudness and lost > _LOUDNESS_TOLERANCE_LU:
             gain_db += min(lost, _MAX_MAKEUP_DB)
-            final, report = _limited(mix, gain_db, limiter, work, 1, progress)
+            final, report = _limited(mix, gain_db, limiter, folder, 1, progress)
         reports = [*reports, report]
     loudness = {"source": asdict(original), "mix": asdict(measure_loudness(final))}
     return final, {"gain_db": round(gain_db, 3), "chain": reports, "loudness": loudness}
 
 
 def _limited(
-    mix: AudioBuffer, gain_db: float, limiter: Limiter, work: Workspace, attempt: int, progress: Progress
+    mix: AudioBuffer, gain_db: float, limiter: Limiter, folder: Path, attempt: int, progress: Progress
 ) -> tuple[AudioBuffer, dict[str, Any]]:
-    loud = _gained(mix, gain_db, work, f"mix-gained-{attempt}")
-    limited = loud.like(work.path(f"mix-limited-{attempt}.f32"))
+    loud = _gained(mix, gain_db, folder, f"mix-gained-{attempt}")
+    limited = loud.like(folder / f"mix-limited-{attempt}.f32")
     return limited, limiter.process(loud, limited, progress)
 
 
-def _gained(audio: AudioBuffer, gain_db: float, work: Workspace, name: str) -> AudioBuffer:
+def _gained(audio: AudioBuffer, gain_db: float, folder: Path, name: str) -> AudioBuffer:
     """`audio` itself where there is nothing to change, else a copy with the gain."""
     if gain_db == 0.0:
         return audio
-    into = audio.like(work.path(f"{name}.f32"))
+    into = audio.like(folder / f"{name}.f32")
     sum_buffers([audio], into, gain_db)
     return into

@@ -3,22 +3,23 @@
     read -> separate (or take from the cache) -> give the residual back, so that the stems sum to the mix
     -> enhance each stem with its own chain -> mix down -> prove that nothing moved -> publish by one rename
 
-`run_job` is a pure function of its spec, its input samples and the model's weights: same in, same bytes out.
+What `run_job` delivers is a pure function of its spec, its input samples and the model's weights: same in,
+same bytes out. Each step leaves its audio in the job's work folder and returns the rest as plain data, so a
+durable queue can run the same steps and, when a process was killed, go on after the last finished one.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from time import perf_counter
 
 import engine.models
-from engine.alignment.proof import Proof, prove
+from engine.alignment.proof import prove
 from engine.audio.buffer import AudioBuffer
 from engine.audio.read import content_digest, probe, read_audio
 from engine.errors import OptionError
@@ -29,12 +30,12 @@ from engine.processors.chain import run_chain
 from engine.processors.presets import load as load_preset
 from engine.processors.presets import processors
 from engine.progress import Progress, Stage
-from engine.publish import Delivery, find_finished, job_key, library_versions, write_results
+from engine.publish import Delivery, find_finished, job_key, make_report, write_results
 from engine.separation.cache import default_cache, stem_key
-from engine.separation.stems import Stems, separate_stems
+from engine.separation.stems import RESIDUAL, separate_stems
 from engine.source_range import frame_range
+from engine.steps import Aligned, Enhanced, Read, Separated
 from engine.workspace import Workspace, job_name
-from presets.preset import Preset
 
 #: Buffers of the source's size that a job has on the disk at its peak, counted generously.
 _BUFFERS_AT_PEAK = 20
@@ -51,28 +52,6 @@ class JobResult:
     already_done: bool = False
 
 
-@dataclass
-class _Run:
-    """What a run notes down along the way for its report."""
-
-    progress: Progress
-    notes: list[str] = field(default_factory=list)
-    seconds: dict[str, float] = field(default_factory=dict)
-    device: str = "none"
-    cache: Literal["hit", "miss", "off"] = "off"
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-        self.progress.note(message)
-
-    @contextmanager
-    def stage(self, name: Stage) -> Iterator[None]:
-        self.progress.check()
-        began = time.perf_counter()
-        yield
-        self.seconds[name] = round(time.perf_counter() - began, 3)
-
-
 def run_job(
     spec: JobSpec, progress: Progress | None = None, models: ModelProvider | None = None
 ) -> JobResult:
@@ -86,58 +65,209 @@ def run_job(
     Raises:
         StemfixError: with one clear sentence; nothing was written then.
     """
-    run = _Run(progress or Progress())
-    info = probe(spec.source)
-    start, stop = frame_range(spec, info)
-    preset = load_preset(spec.preset)
-    model = (models or engine.models.open_model)(spec.model, spec.options, spec.device)
-    wanted = wanted_stems(spec, model)
-    name = job_name(spec.source)
+    job = Job(spec, progress, models)
+    with Workspace(spec.out_dir, job.name, job.disk_bytes) as work:
+        read = job.read(work)
+        if finished := job.finished(read):
+            return finished
+        separated = job.separate(work, read)
+        enhanced = job.enhance(work, separated)
+        aligned = job.align(work, enhanced)
+        return job.publish(work, read, separated, enhanced, aligned)
 
-    with Workspace(spec.out_dir, name, disk_needed(stop - start, info.channels)) as work:
-        with run.stage("read"):
-            source = read_audio(info, start, stop, work.path("source.f32"), run.progress)
-            digest = content_digest(source)
-        key = job_key(spec, digest, preset, model, name)
-        if finished := find_finished(spec.out_dir, name, key):
-            return JobResult(*finished, already_done=True)
 
-        with run.stage("separate"):
-            stems = _separate(spec, digest, source, model, work, run)
-        with run.stage("enhance"):
-            enhanced, chain_reports = _enhance(stems.buffers, wanted, preset, work, run)
-            mix: AudioBuffer | None = None
-            mix_report: dict[str, Any] = {}
-            if spec.write_mix:
-                mix, mix_report = make_mix(list(enhanced.values()), source, preset.mix, work, run.progress)
-        with run.stage("align"):
-            proof = prove(source, stems.buffers, enhanced, wanted, mix, run.progress)
-            proof.require(spec.force)
-        with run.stage("publish"):
-            delivery = Delivery(
-                spec=spec,
-                info=info,
-                range=(start, stop),
-                name=name,
-                key=key,
-                source=source,
-                source_digest=digest,
-                preset=preset,
-                model=model,
-                residual_db=stems.residual_db,
-                stems={stem: enhanced[stem] for stem in wanted},
-                mix=mix,
-                proof=proof,
+class Job:
+    """One job's steps. Each may be run again: it first clears what an interrupted run of itself left behind.
+
+    Making one checks the spec against the source's header, the preset and the model. Raises StemfixError.
+    """
+
+    def __init__(
+        self, spec: JobSpec, progress: Progress | None = None, models: ModelProvider | None = None
+    ) -> None:
+        self.spec = spec
+        self.name = job_name(spec.source)
+        self.info = probe(spec.source)
+        self.start, self.stop = frame_range(spec, self.info)
+        self.preset = load_preset(spec.preset)
+        self.model = (models or engine.models.open_model)(spec.model, spec.options, spec.device)
+        self.wanted = wanted_stems(spec, self.model)
+        self.disk_bytes = disk_needed(self.stop - self.start, self.info.channels)
+        self._progress = progress or Progress()
+        self._notes: list[str] = []
+
+    def read(self, work: Workspace) -> Read:
+        """Decode the range at its own rate; what it holds decides the job's key."""
+        with self._step("read") as clock:
+            source = read_audio(
+                self.info, self.start, self.stop, work.fresh_file("source.f32"), self._progress
             )
-            manifest = write_results(delivery, work.results, run.progress)
-        report = _report(key, (stop - start) / info.sample_rate, run, proof, chain_reports, mix_report)
-        folder = delivery.publish(work, manifest, report)
-    return JobResult(folder, manifest, report)
+            digest = content_digest(source)
+        key = job_key(self.spec, digest, self.preset, self.model, self.name)
+        return Read(digest=digest, key=key, seconds=clock.seconds, notes=self._taken_notes())
+
+    def finished(self, read: Read) -> JobResult | None:
+        """The results of the same job done before, if they are there whole."""
+        found = find_finished(self.spec.out_dir, self.name, read.key)
+        return JobResult(*found, already_done=True) if found else None
+
+    def separate(self, work: Workspace, read: Read) -> Separated:
+        """Make the stems before their chains, which sum to the source: from the cache or from the model."""
+        spec = self.spec
+        cache = default_cache() if spec.use_cache else None
+        key = stem_key(
+            source_digest=read.digest,
+            model_digest=self.model.digest,
+            options=spec.options,
+            seed=spec.seed,
+            residual=spec.residual,
+        )
+        with self._step("separate") as clock:
+            folder = work.fresh_folder("stems")
+            cached = cache.get(key, folder, self._progress.check) if cache else None
+            device = "none"
+            if cached:
+                stems, residual_db = cached.buffers, cached.residual_db
+            else:
+                separator = self.model.load(self._note)
+                made = separate_stems(
+                    self._source(work),
+                    separator,
+                    folder,
+                    seed=spec.seed,
+                    residual=spec.residual,
+                    progress=self._progress,
+                )
+                stems, residual_db = made.buffers, made.residual_db
+                device = getattr(separator, "device", "unknown")
+                if cache:
+                    cache.put(key, stems, residual_db, self._progress.check)
+        return Separated(
+            stems=tuple(stems),
+            residual_db=residual_db,
+            cache="hit" if cached else "miss" if cache else "off",
+            device=device,
+            seconds=clock.seconds,
+            notes=self._taken_notes(),
+        )
+
+    def enhance(self, work: Workspace, separated: Separated) -> Enhanced:
+        """Run each wanted stem's chain, then mix all stems down; the others stay as they are in the mix."""
+        chains = {stem: processors(self.preset.chains.get(stem, ())) for stem in self.wanted}
+        todo = [stem for stem in self.wanted if chains[stem]]
+        before = self._stems(work, separated)
+        with self._step("enhance") as clock:
+            folder = work.fresh_folder("enhanced")
+            after = dict(before)
+            result = Enhanced(separated=separated, reports={stem: [] for stem in self.wanted})
+
+            # Its arithmetic runs outside Python's lock, so threads are enough; no result depends on them.
+            with ThreadPoolExecutor(max_workers=min(len(todo) or 1, os.cpu_count() or 1)) as pool:
+
+                def enhance(stem: str) -> None:
+                    after[stem], result.reports[stem] = run_chain(
+                        chains[stem], before[stem], folder / f"{stem}.f32", folder, self._progress
+                    )
+
+                for count, _ in enumerate(pool.map(enhance, todo), start=1):
+                    self._progress.update("enhance", count, len(todo) + self.spec.write_mix)
+            result.changed = tuple(stem for stem in before if after[stem] is not before[stem])
+            if self.spec.write_mix:
+                source = self._source(work)
+                mix, result.mix = make_mix(
+                    list(after.values()), source, self.preset.mix, folder, self._progress
+                )
+                if mix.path is not None:
+                    mix.path.rename(folder / "mix.f32")
+                self._progress.update("enhance", len(todo) + 1, len(todo) + 1)
+        result.seconds, result.notes = clock.seconds, self._taken_notes()
+        return result
+
+    def align(self, work: Workspace, enhanced: Enhanced) -> Aligned:
+        """Prove that nothing moved. Raises AlignmentError where something did, unless the job is forced."""
+        with self._step("align") as clock:
+            proof = prove(
+                self._source(work),
+                self._stems(work, enhanced.separated),
+                self._enhanced(work, enhanced),
+                self.wanted,
+                self._mix(work),
+                self._progress,
+            )
+            proof.require(self.spec.force)
+        return Aligned(proof=proof, seconds=clock.seconds, notes=self._taken_notes())
+
+    def publish(
+        self, work: Workspace, read: Read, separated: Separated, enhanced: Enhanced, aligned: Aligned
+    ) -> JobResult:
+        """Write the files, the report and last the manifest, and rename the whole folder into place."""
+        if finished := self.finished(read):
+            return finished  # an interrupted run of this step had come as far as the rename
+        after = self._enhanced(work, enhanced)
+        delivery = Delivery(
+            spec=self.spec,
+            info=self.info,
+            range=(self.start, self.stop),
+            name=self.name,
+            preset=self.preset,
+            model=self.model,
+            read=read,
+            residual_db=separated.residual_db,
+            stems={stem: after[stem] for stem in self.wanted},
+            mix=self._mix(work),
+            proof=aligned.proof,
+        )
+        with self._step("publish") as clock:
+            work.fresh_folder("results")
+            manifest = write_results(delivery, work.results, self._progress)
+        report = make_report(delivery, (read, separated, enhanced, aligned), clock.seconds)
+        return JobResult(delivery.publish(work, manifest, report), manifest, report)
+
+    def _source(self, work: Workspace) -> AudioBuffer:
+        return self._buffer(work.path("source.f32"))
+
+    def _stems(self, work: Workspace, separated: Separated) -> dict[str, AudioBuffer]:
+        return {stem: self._buffer(work.path("stems", f"{stem}.f32")) for stem in separated.stems}
+
+    def _enhanced(self, work: Workspace, enhanced: Enhanced) -> dict[str, AudioBuffer]:
+        stems = self._stems(work, enhanced.separated)
+        for stem in enhanced.changed:
+            stems[stem] = self._buffer(work.path("enhanced", f"{stem}.f32"))
+        return stems
+
+    def _mix(self, work: Workspace) -> AudioBuffer | None:
+        return self._buffer(work.path("enhanced", "mix.f32")) if self.spec.write_mix else None
+
+    def _buffer(self, path: Path) -> AudioBuffer:
+        return AudioBuffer.open(path, self.info.channels, self.stop - self.start, self.info.sample_rate)
+
+    def _note(self, message: str) -> None:
+        self._notes.append(message)
+        self._progress.note(message)
+
+    def _taken_notes(self) -> list[str]:
+        notes, self._notes = self._notes, []
+        return notes
+
+    @contextmanager
+    def _step(self, stage: Stage) -> Iterator[_Clock]:
+        self._progress.check()
+        clock = _Clock()
+        yield clock
+        clock.seconds = round(perf_counter() - clock.began, 3)
+
+
+class _Clock:
+    """How long a step took."""
+
+    def __init__(self) -> None:
+        self.began = perf_counter()
+        self.seconds = 0.0
 
 
 def wanted_stems(spec: JobSpec, model: ModelHandle) -> tuple[str, ...]:
     """The stems to enhance and deliver, in the model's order. Raises OptionError for one it does not have."""
-    available = (*model.sources, "residual") if spec.residual == "stem" else model.sources
+    available = (*model.sources, RESIDUAL) if spec.residual == "stem" else model.sources
     if spec.stems is None:
         return available
     for stem in spec.stems:
@@ -151,74 +281,3 @@ def wanted_stems(spec: JobSpec, model: ModelHandle) -> tuple[str, ...]:
 def disk_needed(frames: int, channels: int) -> int:
     """Bytes that a job of this size needs at its peak."""
     return _BUFFERS_AT_PEAK * 4 * channels * frames
-
-
-def _separate(
-    spec: JobSpec, digest: str, source: AudioBuffer, model: ModelHandle, work: Workspace, run: _Run
-) -> Stems:
-    """The stems before their chains, which sum to the source: from the cache or from the model."""
-    cache = default_cache() if spec.use_cache else None
-    key = stem_key(
-        source_digest=digest,
-        model_digest=model.digest,
-        options=spec.options,
-        seed=spec.seed,
-        residual=spec.residual,
-    )
-    folder = work.folder("stems")
-    if cache is not None:
-        if (cached := cache.get(key, folder, run.progress.check)) is not None:
-            run.cache = "hit"
-            return Stems(cached.buffers, cached.residual_db)
-        run.cache = "miss"
-    separator = model.load(run.note)
-    stems = separate_stems(
-        source, separator, folder, seed=spec.seed, residual=spec.residual, progress=run.progress
-    )
-    run.device = getattr(separator, "device", "unknown")
-    if cache is not None:
-        cache.put(key, stems.buffers, stems.residual_db, run.progress.check)
-    return stems
-
-
-def _enhance(
-    stems: Mapping[str, AudioBuffer], wanted: tuple[str, ...], preset: Preset, work: Workspace, run: _Run
-) -> tuple[dict[str, AudioBuffer], dict[str, list[dict[str, Any]]]]:
-    """Run each wanted stem's chain; the others stay as they are and still count in the mix."""
-    chains = {stem: processors(preset.chains.get(stem, ())) for stem in wanted}
-    todo = [stem for stem in wanted if chains[stem]]
-    enhanced = dict(stems)
-    reports: dict[str, list[dict[str, Any]]] = {stem: [] for stem in wanted}
-
-    def enhance(stem: str) -> tuple[AudioBuffer, list[dict[str, Any]]]:
-        folder = work.folder(f"chain-{stem}")
-        return run_chain(chains[stem], stems[stem], folder / "enhanced.f32", folder, run.progress)
-
-    # The chains' arithmetic runs outside Python's lock, so threads are enough; results don't depend on them.
-    with ThreadPoolExecutor(max_workers=min(len(todo) or 1, os.cpu_count() or 1)) as pool:
-        for count, (stem, result) in enumerate(zip(todo, pool.map(enhance, todo), strict=True), start=1):
-            enhanced[stem], reports[stem] = result
-            run.progress.update("enhance", count, len(todo))
-    return enhanced, reports
-
-
-def _report(
-    key: str,
-    source_seconds: float,
-    run: _Run,
-    proof: Proof,
-    chains: dict[str, list[dict[str, Any]]],
-    mix: dict[str, Any],
-) -> Report:
-    return Report(
-        job_key=key,
-        device=run.device,
-        cache=run.cache,
-        seconds=run.seconds,
-        speed_x_realtime=round(source_seconds / max(sum(run.seconds.values()), 1e-9), 3),
-        alignment=proof.as_json(),
-        chains=chains,
-        mix=mix,
-        notes=run.notes,
-        versions=library_versions(),
-    )

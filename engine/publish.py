@@ -29,6 +29,7 @@ from engine.job import (
 )
 from engine.models import ModelHandle
 from engine.progress import Progress
+from engine.steps import Aligned, Enhanced, Read, Separated
 from engine.version import ENGINE_VERSION
 from engine.workspace import Workspace, result_folders
 from presets.preset import Preset
@@ -45,11 +46,9 @@ class Delivery:
     info: SourceInfo
     range: tuple[int, int]
     name: str
-    key: str
-    source: AudioBuffer
-    source_digest: str
     preset: Preset
     model: ModelHandle
+    read: Read
     residual_db: float | None
     stems: dict[str, AudioBuffer]
     mix: AudioBuffer | None
@@ -115,11 +114,11 @@ def write_results(delivery: Delivery, folder: Path, progress: Progress) -> Manif
     return Manifest(
         stemfix_version=_stemfix_version(),
         engine_version=ENGINE_VERSION,
-        job_key=delivery.key,
+        job_key=delivery.read.key,
         name=delivery.name,
         source=SourceRecord(
             path=str(spec.source),
-            digest=delivery.source_digest,
+            digest=delivery.read.digest,
             container=delivery.info.container,
             sample_rate=delivery.info.sample_rate,
             channels=delivery.info.channels,
@@ -139,6 +138,29 @@ def write_results(delivery: Delivery, folder: Path, progress: Progress) -> Manif
         verdict=delivery.proof.verdict.value,
         stems=stems,
         mix=mix,
+    )
+
+
+def make_report(
+    delivery: Delivery, steps: tuple[Read, Separated, Enhanced, Aligned], publish_seconds: float
+) -> Report:
+    """The report of the run whose steps these were."""
+    _, separated, enhanced, aligned = steps
+    seconds = {step.stage: step.seconds for step in steps} | {"publish": publish_seconds}
+    start, stop = delivery.range
+    return Report(
+        job_key=delivery.read.key,
+        device=separated.device,
+        cache=separated.cache,
+        seconds=seconds,
+        speed_x_realtime=round(
+            (stop - start) / delivery.info.sample_rate / max(sum(seconds.values()), 1e-9), 3
+        ),
+        alignment=aligned.proof.as_json(),
+        chains=enhanced.reports,
+        mix=enhanced.mix,
+        notes=[note for step in steps for note in step.notes],
+        versions=library_versions(),
     )
 
 

@@ -10,19 +10,26 @@ from types import TracebackType
 
 from filelock import FileLock, Timeout
 
-from engine.errors import OutputError
+from engine.errors import InputError, OutputError
 from engine.files import output_errors
 
 SUFFIX = ".stemfix"
 _PARTIAL = ".stemfix.partial-"
+_JOB = ".stemfix.job-"
 _LOCK = "lock"
 #: File names end at 255 bytes on every common file system; `-vocals.wav` and the like must still fit.
 _NAME_BYTES = 180
 
 
 def job_name(source: Path) -> str:
-    """The name that a source's results carry: its own without the extension, shortened where it must be."""
-    return source.stem.encode()[:_NAME_BYTES].decode(errors="ignore")
+    """The name that a source's results carry: its own without the extension, shortened where it must be.
+
+    Raises InputError for a name that is not text.
+    """
+    try:
+        return source.stem.encode()[:_NAME_BYTES].decode(errors="ignore")
+    except UnicodeEncodeError:
+        raise InputError(f"The name of {str(source)!a} is not UTF-8.", "Rename the file.") from None
 
 
 def result_folders(out_dir: Path, name: str) -> list[Path]:
@@ -38,28 +45,33 @@ def result_folders(out_dir: Path, name: str) -> list[Path]:
 
 
 class Workspace:
-    """A hidden folder in `out_dir` that is gone after the `with` block unless `publish` was called.
+    """A hidden folder in `out_dir` that is gone after the `with` block.
 
-    A folder left behind by a process that was killed is swept away by the next job in the same place.
+    With a `token` it lasts instead: it is there again for the next workspace with that token, in this process
+    or another, until `discard` is called. That is how a queued job survives its process. A temporary folder
+    that a killed process left behind is swept away by the next job in the same place; a lasting one never is.
+
     Raises OutputError where the folder can't be made or `bytes_needed` are not free.
     """
 
-    def __init__(self, out_dir: Path, name: str, bytes_needed: int = 0) -> None:
+    def __init__(self, out_dir: Path, name: str, bytes_needed: int = 0, token: str | None = None) -> None:
         self._out_dir = out_dir
         self._name = name
         self._bytes_needed = bytes_needed
+        self._token = token
         #: Deepest first.
         self._made: list[Path] = []
 
     def __enter__(self) -> Workspace:
         try:
             with output_errors(self._out_dir):
-                self._make_out_dir()
+                self._made = [
+                    folder for folder in (self._out_dir, *self._out_dir.parents) if not folder.exists()
+                ]
+                self._out_dir.mkdir(parents=True, exist_ok=True)
                 self._sweep()
                 self._check_space()
                 self._claim()
-                self.results = self._folder / "results"
-                self.results.mkdir()
         except BaseException:
             self._unmake_out_dir()
             raise
@@ -69,22 +81,40 @@ class Workspace:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._lock.release()
-        shutil.rmtree(self._folder, ignore_errors=True)
-        self._unmake_out_dir()
+        if self._token is None:
+            self.discard()
         if isinstance(error, OSError):
             with output_errors(self._out_dir):
                 raise error
 
-    def path(self, name: str) -> Path:
-        """A path for a work file."""
-        return self._folder / name
+    @property
+    def results(self) -> Path:
+        """The folder that `publish` renames into place."""
+        return self._folder / "results"
 
-    def folder(self, name: str) -> Path:
-        """A new sub-folder for work files."""
-        folder = self._folder / name
+    def path(self, *parts: str) -> Path:
+        """A path in the work folder."""
+        return self._folder.joinpath(*parts)
+
+    def fresh_file(self, name: str) -> Path:
+        """A path in the work folder at which there is nothing."""
+        path = self.path(name)
+        path.unlink(missing_ok=True)
+        return path
+
+    def fresh_folder(self, name: str) -> Path:
+        """An empty folder in the work folder."""
+        folder = self.path(name)
         with output_errors(folder):
+            if folder.exists():
+                shutil.rmtree(folder)
             folder.mkdir()
         return folder
+
+    def discard(self) -> None:
+        """Remove the work folder, and the output folder too if it was made for this job and is empty."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        self._unmake_out_dir()
 
     def publish(self) -> Path:
         """Rename the results into place under the first free name and return their folder."""
@@ -107,10 +137,6 @@ class Workspace:
                 _sync(self._out_dir)
                 return target
 
-    def _make_out_dir(self) -> None:
-        self._made = [folder for folder in (self._out_dir, *self._out_dir.parents) if not folder.exists()]
-        self._out_dir.mkdir(parents=True, exist_ok=True)
-
     def _unmake_out_dir(self) -> None:
         for folder in self._made:
             try:
@@ -119,9 +145,13 @@ class Workspace:
                 return  # it holds something by now, so it stays
 
     def _claim(self) -> None:
-        """Make the folder and hold its lock; once more if another job's sweep came in between."""
+        """Make the folder, private to the user, and hold its lock; once more if a sweep came in between."""
         while True:
-            self._folder = Path(tempfile.mkdtemp(prefix=f".{self._name}{_PARTIAL}", dir=self._out_dir))
+            if self._token is None:
+                self._folder = Path(tempfile.mkdtemp(prefix=f".{self._name}{_PARTIAL}", dir=self._out_dir))
+            else:
+                self._folder = self._out_dir / f".{self._name}{_JOB}{self._token}"
+                self._folder.mkdir(mode=0o700, exist_ok=True)
             self._lock = FileLock(self._folder / _LOCK)
             try:
                 self._lock.acquire()
@@ -132,7 +162,7 @@ class Workspace:
             self._lock.release()
 
     def _sweep(self) -> None:
-        """Remove the folders of jobs that were killed: those whose lock nobody holds."""
+        """Remove the temporary folders of jobs that were killed: those whose lock nobody holds."""
         for folder in self._out_dir.iterdir():
             if not (folder.name.startswith(".") and _PARTIAL in folder.name and (folder / _LOCK).exists()):
                 continue

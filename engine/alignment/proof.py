@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+from pydantic import BaseModel
 
 from engine.alignment.estimate import estimate_alignment
 from engine.alignment.model import Alignment
@@ -16,8 +17,7 @@ from engine.errors import AlignmentError
 from engine.progress import Progress
 
 
-@dataclass(frozen=True)
-class StemProof:
+class StemProof(BaseModel):
     """How one stem lies against itself before its chain."""
 
     alignment: Alignment
@@ -30,8 +30,7 @@ class StemProof:
         return {**found, "verdict": self.judgement.verdict.value, "reasons": list(self.judgement.reasons)}
 
 
-@dataclass(frozen=True)
-class Proof:
+class Proof(BaseModel):
     """All that was measured, with the worst verdict of all."""
 
     stems: dict[str, StemProof]
@@ -79,7 +78,7 @@ def prove(
     for count, name in enumerate(wanted, start=1):
         progress.check()
         alignment = estimate_alignment(before[name], after[name])
-        stems[name] = StemProof(alignment, judge(alignment))
+        stems[name] = StemProof(alignment=alignment, judgement=judge(alignment))
         progress.update("align", count, steps)
     null = null_depth_db(list(before.values()), source)
     progress.update("align", steps - 1, steps)
@@ -88,4 +87,4 @@ def prove(
     verdicts = [proof.judgement.verdict for proof in stems.values()] + [null.verdict]
     if mono is not None and mono.verdict is not Verdict.PASS:
         verdicts.append(Verdict.WARN)  # a narrower mono sum is for the ear to judge, it moved nothing
-    return Proof(stems, null, mono, max(verdicts, key=list(Verdict).index))
+    return Proof(stems=stems, null=null, mono=mono, verdict=max(verdicts, key=list(Verdict).index))

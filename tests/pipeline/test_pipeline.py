@@ -270,8 +270,8 @@ def test_a_failed_alignment_publishes_nothing_unless_forced(
     honest = engine.pipeline.run_chain
 
     def late(processors: Any, source: AudioBuffer, path: Path, *rest: Any) -> Any:
-        _, reports = honest(processors, source, path, *rest)
-        moved = source.like(path.with_name("late.f32"))
+        _, reports = honest(processors, source, path.with_suffix(".honest"), *rest)
+        moved = source.like(path)
         moved.write(3, source.read(0, source.frames - 3))
         return moved, reports
 

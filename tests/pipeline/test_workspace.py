@@ -15,7 +15,7 @@ def test_publishing_takes_the_first_free_name(tmp_path: Path) -> None:
     names = []
     for text in ("a", "b", "c"):
         with Workspace(tmp_path, "song") as work:
-            (work.results / "file").write_text(text)
+            (work.fresh_folder("results") / "file").write_text(text)
             names.append(work.publish().name)
     assert names == ["song.stemfix", "song-2.stemfix", "song-3.stemfix"]
     assert (tmp_path / "song.stemfix" / "file").read_text() == "a"
@@ -44,12 +44,13 @@ def test_leftovers_of_a_killed_job_are_swept_and_those_of_a_running_one_are_not(
     with Workspace(tmp_path, "other") as running:
         assert not dead.exists()
         with Workspace(tmp_path, "song"):
-            assert running.results.is_dir()
+            assert running.path().is_dir()
 
 
 def test_a_stranger_s_folder_of_that_name_is_never_replaced(tmp_path: Path) -> None:
     (tmp_path / "song.stemfix").write_text("a file of the user's")
     with Workspace(tmp_path, "song") as work:
+        work.fresh_folder("results")
         assert work.publish().name == "song-2.stemfix"
     assert (tmp_path / "song.stemfix").read_text() == "a file of the user's"
 
@@ -59,7 +60,7 @@ def test_many_jobs_at_once_get_a_folder_each(tmp_path: Path) -> None:
 
     def job() -> None:
         with Workspace(tmp_path, "song") as work:
-            (work.results / "file").write_text("x")
+            (work.fresh_folder("results") / "file").write_text("x")
             published.append(work.publish())
 
     jobs = [threading.Thread(target=job) for _ in range(12)]
@@ -91,3 +92,22 @@ def test_an_output_folder_that_vanishes_is_an_output_error(tmp_path: Path) -> No
 )
 def test_names(name: str, expected: str) -> None:
     assert job_name(Path(name)) == expected
+
+
+def test_a_lasting_workspace_is_there_again_until_it_is_discarded(tmp_path: Path) -> None:
+    with Workspace(tmp_path, "song", token="7") as work:
+        work.path("source.f32").write_bytes(b"x")
+    with Workspace(tmp_path, "other"):
+        pass  # whose sweep leaves it alone
+    with Workspace(tmp_path, "song", token="7") as again:
+        assert again.path("source.f32").read_bytes() == b"x"
+        again.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fresh_means_empty(tmp_path: Path) -> None:
+    with Workspace(tmp_path, "song") as work:
+        (work.fresh_folder("stems") / "drums.f32").write_bytes(b"x")
+        work.fresh_file("source.f32").write_bytes(b"x")
+        assert list(work.fresh_folder("stems").iterdir()) == []
+        assert not work.fresh_file("source.f32").exists()
