@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from engine.errors import ModelError
@@ -51,3 +52,43 @@ def open_model(name: str, options: SeparationOptions, device: str) -> ModelHandl
         )
 
     return ModelHandle(name, installed.card.sources, installed.digest, load)
+
+
+class WarmModels:
+    """A provider that keeps the model it loaded last: the next job with the same one starts at once.
+
+    Several threads may use it; they load one at a time.
+    """
+
+    def __init__(self, provider: ModelProvider = open_model) -> None:
+        self._provider = provider
+        self._lock = threading.Lock()
+        self._key: tuple[str, SeparationOptions, str] | None = None
+        self._separator: Separator | None = None
+
+    def __call__(self, name: str, options: SeparationOptions, device: str) -> ModelHandle:
+        """See `ModelProvider`."""
+        handle = self._provider(name, options, device)
+        key = (handle.digest, options, device)
+        return replace(handle, load=lambda note: self._load(key, handle, note))
+
+    @property
+    def loaded(self) -> str | None:
+        """The name of the model in memory."""
+        separator = self._separator
+        return separator.name if separator else None
+
+    def release(self) -> None:
+        """Give the model's memory back; the next job loads it again."""
+        with self._lock:
+            self._key, self._separator = None, None
+
+    def _load(
+        self, key: tuple[str, SeparationOptions, str], handle: ModelHandle, note: Callable[[str], None]
+    ) -> Separator:
+        with self._lock:
+            if self._separator is None or key != self._key:
+                self._key, self._separator = None, None  # never two models in memory
+                self._separator = handle.load(note)
+                self._key = key
+            return self._separator
