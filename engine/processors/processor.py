@@ -36,7 +36,9 @@ class Processor(BaseModel, ABC):
     #: Seconds of audio that `render` needs on either side of a block.
     context_s: ClassVar[float] = 0.0
 
-    amount: float = Field(1.0, ge=0.0, le=1.0, description="0 leaves the stem untouched, 1 is the full effect")
+    amount: float = Field(
+        1.0, ge=0.0, le=1.0, description="0 leaves the stem untouched, 1 is the full effect"
+    )
 
     @abstractmethod
     def analyse(self, source: AudioBuffer) -> Any | None:
@@ -54,7 +56,9 @@ class Processor(BaseModel, ABC):
         """What was found and done, for the report: plain JSON values."""
         return {}
 
-    def process(self, source: AudioBuffer, into: AudioBuffer, progress: Progress | None = None) -> dict[str, Any]:
+    def process(
+        self, source: AudioBuffer, into: AudioBuffer, progress: Progress | None = None
+    ) -> dict[str, Any]:
         """Run the effect from `source` into `into` (same shape) and return its report."""
         found = None if self.amount == 0.0 or source.frames == 0 else self.analyse(source)
         context = -(-int(self.context_s * source.sample_rate) // GRID_FRAMES) * GRID_FRAMES
@@ -71,7 +75,11 @@ class Processor(BaseModel, ABC):
             wet = wet[:, context : context + stop - start]
             mixed = wet if self.amount == 1.0 else dry + np.float32(self.amount) * (wet - dry)
             into.write(start, mixed)
-        return {"effect": self.effect, "applied": found is not None, **(self.describe(found) if found is not None else {})}
+        return {
+            "effect": self.effect,
+            "applied": found is not None,
+            **(self.describe(found) if found is not None else {}),
+        }
 
     def apply(self, audio: Audio, sample_rate: int) -> Audio:
         """The effect on an array in memory; for tests and short excerpts."""
