@@ -25,6 +25,11 @@ def cache_dir() -> Path:
     return _from_environment("STEMFIX_CACHE_DIR") or platformdirs.user_cache_path(_APP, appauthor=False)
 
 
+def config_dir() -> Path:
+    """`config.toml` and the user's presets: `STEMFIX_CONFIG_DIR`, or the user's configuration folder."""
+    return _from_environment("STEMFIX_CONFIG_DIR") or platformdirs.user_config_path(_APP, appauthor=False)
+
+
 def _from_environment(variable: str) -> Path | None:
     value = os.environ.get(variable, "").strip()
     return Path(value).expanduser().absolute() if value else None

@@ -1,0 +1,1 @@
+"""Watched folders: a file that is complete becomes a job."""
