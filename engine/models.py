@@ -57,10 +57,11 @@ def open_model(name: str, options: SeparationOptions, device: str) -> ModelHandl
 class WarmModels:
     """A provider that keeps the model it loaded last: the next job with the same one starts at once.
 
+    It finds models through `provider`, the installed ones by default.
     Several threads may use it; they load one at a time.
     """
 
-    def __init__(self, provider: ModelProvider = open_model) -> None:
+    def __init__(self, provider: ModelProvider | None = None) -> None:
         self._provider = provider
         self._lock = threading.Lock()
         self._key: tuple[str, SeparationOptions, str] | None = None
@@ -68,7 +69,7 @@ class WarmModels:
 
     def __call__(self, name: str, options: SeparationOptions, device: str) -> ModelHandle:
         """See `ModelProvider`."""
-        handle = self._provider(name, options, device)
+        handle = (self._provider or open_model)(name, options, device)
         key = (handle.digest, options, device)
         return replace(handle, load=lambda note: self._load(key, handle, note))
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 from engine.audio.read import probe
 from engine.errors import Cancelled, OptionError
 from engine.job import JobSpec
+from engine.models import WarmModels
 from engine.pipeline import JobResult, run_job
 from engine.plan import plan_job
 from engine.processors.presets import load as load_preset
@@ -42,6 +43,7 @@ class _Batch:
         self.failed: list[str] = []
         self.status = 0
         self._weights_are_there = False
+        self.models = WarmModels()
 
     def ensure_weights(self) -> None:
         """Once, before the first recording that can be read: so a bad file is refused before a pull."""
@@ -112,7 +114,7 @@ def _do(batch: _Batch, source: Source, frames: Frames, seconds: float) -> None:
             show_plan(plan)
         return
     with job_progress(seconds, options.quiet) as progress, stop_on_signals(progress):
-        result = run_job(spec, progress)
+        result = run_job(spec, progress, batch.models)
     if options.as_json:
         say_json(_result_json(source, result))
     elif not options.quiet:
