@@ -1,4 +1,4 @@
-"""Output files: created exclusively, flushed to the disk, every refusal an OutputError; and their SHA-256."""
+"""Output files: created exclusively, flushed to the disk, published whole, every refusal an OutputError."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -28,6 +28,8 @@ _REASONS = {
     ),
     errno.EIO: ("the disk reports an input/output error", "Check the disk or choose another output folder."),
 }
+#: What linking says on a file system without hard links, such as FAT.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
 _SAME = {
     errno.EPERM: errno.EACCES,
     errno.ENOTDIR: errno.ENOENT,
@@ -65,6 +67,36 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
         except BaseException:
             path.unlink(missing_ok=True)
             raise
+
+
+def publish_file(source: Path, target: Path) -> None:
+    """Rename a whole and flushed file to `target` on the same disk; what is there is never replaced.
+
+    Raises OutputError, also where `target` exists; `source` stays then.
+    """
+    with output_errors(target):
+        if os.name == "nt":
+            os.rename(source, target)  # refuses an existing target there, and replaces it elsewhere
+        else:
+            try:
+                os.link(source, target)
+                os.unlink(source)
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                target.open("xb").close()
+                os.replace(source, target)
+        sync_folder(target.parent)
+
+
+def sync_folder(path: Path) -> None:
+    """Force a folder's entries to the disk, where the system can (Windows can't)."""
+    with suppress(OSError):
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
 
 
 def sha256_of(path: Path) -> str:

@@ -72,7 +72,7 @@ def checked_delay(alignment: Alignment, gain: bool = False) -> float:
     delayed = abs(alignment.delay_samples) > LEAST_DELAY_SAMPLES
     if not delayed and alignment.polarity > 0 and not gain:
         raise AlignmentError(
-            f"The delay of {alignment.delay_samples:.3f} samples is too small to correct.",
+            f"The delay of {abs(alignment.delay_samples):.3f} samples is too small to correct.",
             "Keep the file as it is.",
         )
     if alignment.confidence <= LEAST_CONFIDENCE:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
+import os
+from dataclasses import replace
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict
@@ -16,13 +17,18 @@ from engine.audio.buffer import AudioBuffer
 from engine.audio.output_format import OutputFormat
 from engine.audio.read import SourceInfo, probe, read_audio
 from engine.audio.resample import resample
-from engine.audio.wav_metadata import read_metadata
+from engine.audio.wav_metadata import WavMetadata, read_metadata
 from engine.audio.write import write_audio
 from engine.errors import OptionError, OutputError
+from engine.files import publish_file
 from engine.progress import Progress
+from engine.version import ENGINE_VERSION
+from engine.workspace import Workspace
 
 #: Delays up to this are found, which covers every codec and every plug-in.
 MAX_LAG_S = 1.0
+#: Buffers of a file's size that are on the disk at the peak, counted generously.
+_BUFFERS_AT_PEAK = 6
 _BITS_16 = ("PCM_16", "PCM_S8", "PCM_U8")
 _BITS_24 = ("PCM_24", "PCM_32")
 
@@ -84,12 +90,12 @@ def compare_files(a: Path, b: Path, workdir: Path, progress: Progress | None = N
 def fix_file(a: Path, b: Path, out: Path, progress: Progress | None = None) -> FileComparison:
     """Write a copy of `b` that lies on `a` to the new file `out`; returns the comparison before that.
 
-    The copy has B's length, rate, channels, sample format and metadata; the ending of `out` says WAV or FLAC.
-    Lossy formats become float WAV.
+    The copy has B's length, rate, channels, sample format and metadata, with one more line of coding history;
+    the ending of `out` says WAV or FLAC. Lossy formats become float WAV. It appears whole or not at all.
 
     Raises:
         AlignmentError: the difference is none, or not one that a shift may correct; nothing is written.
-        OutputError: `out` exists or can't be written.
+        OutputError: `out` exists, its folder does not, or it can't be written.
         OptionError: `out` has another ending than the format that is kept.
     """
     progress = progress or Progress()
@@ -100,15 +106,22 @@ def fix_file(a: Path, b: Path, out: Path, progress: Progress | None = None) -> F
             f"{out} would be a {output_format.value} file.",
             f"Give a name that ends in {output_format.extension}.",
         )
-    if out.exists():
+    if os.path.lexists(out):
         raise OutputError(f"{out} exists and is never overwritten.", "Choose another name.")
-    with tempfile.TemporaryDirectory(prefix="stemfix-align-") as folder:
-        workdir = Path(folder)
+    if not out.parent.is_dir():
+        raise OutputError(f"{out} can't be written: its folder does not exist.", "Create the folder first.")
+    reference = probe(a)
+    samples = info.frames * info.channels + reference.frames * reference.channels
+    with Workspace(out.parent, "align", _BUFFERS_AT_PEAK * 4 * samples) as work:
+        workdir = work.path()
         comparison = compare_files(a, b, workdir, progress)
         alignment = _at_rate(comparison.alignment, info.sample_rate)
         source = AudioBuffer.open(workdir / "b.f32", info.channels, info.frames, info.sample_rate)
         corrected = correct(source, alignment, workdir / "corrected.f32")
-        write_audio(out, corrected, output_format, read_metadata(b), 0, progress)
+        whole = workdir / f"corrected{out.suffix}"
+        metadata = _metadata(b, alignment, info.channels, output_format)
+        write_audio(whole, corrected, output_format, metadata, 0, progress)
+        publish_file(whole, out)
     return comparison
 
 
@@ -120,6 +133,18 @@ def own_format(info: SourceInfo) -> OutputFormat:
     if info.subtype in _BITS_24:
         return OutputFormat.FLAC24 if is_flac else OutputFormat.PCM24
     return OutputFormat.FLOAT32
+
+
+def _metadata(b: Path, alignment: Alignment, channels: int, output_format: OutputFormat) -> WavMetadata:
+    """B's own, with what was done to it; its identifier belongs to the samples as they were."""
+    found = read_metadata(b)
+    line = (
+        f"A=PCM,F={alignment.sample_rate},W={output_format.bits},M={'mono' if channels == 1 else 'stereo'},"
+        f"T=stemfix engine {ENGINE_VERSION};moved by {-alignment.delay_samples:+.3f} samples;"
+        f"polarity {'inverted' if alignment.polarity < 0 else 'kept'}"
+    )
+    history = "\n".join([*found.coding_history.splitlines(), line])
+    return replace(found, originator=found.originator or "stemfix", umid=b"", coding_history=history)
 
 
 def _at_rate(alignment: Alignment, sample_rate: int) -> Alignment:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 from pathlib import Path
+
+from engine.files import sync_folder
+
+__all__ = ["sync_file", "sync_folder", "write_whole"]
 
 
 def sync_file(path: Path) -> None:
@@ -12,16 +15,6 @@ def sync_file(path: Path) -> None:
     # Windows refuses to flush a file that is open for reading only.
     with open(path, "r+b") as file:
         os.fsync(file.fileno())
-
-
-def sync_folder(path: Path) -> None:
-    """Force a folder's entries to the disk, where the system can (Windows can't)."""
-    with contextlib.suppress(OSError):
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
 
 
 def write_whole(path: Path, data: bytes) -> None:

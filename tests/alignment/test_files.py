@@ -96,12 +96,16 @@ def test_a_file_of_another_rate_is_corrected_at_its_own(write: Any, tmp_path: Pa
 
 def test_metadata_is_kept(write: Any, delayed: Any, buffer: Any, song: Any, tmp_path: Path) -> None:
     b, out = tmp_path / "b.wav", tmp_path / "fixed.wav"
-    metadata = WavMetadata(description="take 3", time_reference=123_456)
+    metadata = WavMetadata(description="take 3", time_reference=123_456, coding_history="A=ANALOGUE")
     late = buffer(delayed(song / np.abs(song).max() * 0.5, 5.5))
     write_audio(b, late, OutputFormat.FLOAT32, metadata, 0)
     fix_file(write("a.wav"), b, out)
     kept = read_metadata(out)
     assert (kept.description, kept.time_reference) == ("take 3", 123_456)
+    first, last = kept.coding_history.splitlines()
+    assert first == "A=ANALOGUE"
+    assert last.startswith("A=PCM,F=44100,W=32,M=stereo,T=stemfix engine ")
+    assert last.endswith(";moved by -5.500 samples;polarity kept")
 
 
 def test_nothing_is_overwritten(write: Any, delayed: Any, tmp_path: Path) -> None:
@@ -113,6 +117,56 @@ def test_nothing_is_overwritten(write: Any, delayed: Any, tmp_path: Path) -> Non
     with pytest.raises(OutputError, match="never overwritten"):
         fix_file(a, b, b)
     assert taken.read_bytes() == b"mine"
+
+
+def test_the_copy_appears_whole_or_not_at_all(
+    write: Any, delayed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, out = write("a.wav"), write("b.wav", lambda x: delayed(x, 3.0)), tmp_path / "fixed.wav"
+    seen: list[set[str]] = []
+
+    def stopped(path: Path, *rest: Any) -> None:
+        write_audio(path, *rest)
+        seen.append({entry.name for entry in tmp_path.iterdir() if not entry.name.startswith(".")})
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("engine.alignment.files.write_audio", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        fix_file(a, b, out)
+    assert seen == [{"a.wav", "b.wav"}], "all but the last step is in a hidden folder"
+    assert sorted(tmp_path.iterdir()) == [a, b]
+
+
+def test_what_a_killed_process_left_is_swept(write: Any, delayed: Any, tmp_path: Path) -> None:
+    a, b = write("a.wav"), write("b.wav", lambda x: delayed(x, 3.0))
+    left = tmp_path / ".align.stemfix.partial-dead"
+    left.mkdir()
+    (left / "lock").touch()
+    fix_file(a, b, tmp_path / "fixed.wav")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.wav", "b.wav", "fixed.wav"]
+
+
+def test_a_file_that_came_meanwhile_is_not_replaced(
+    write: Any, delayed: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a, b, out = write("a.wav"), write("b.wav", lambda x: delayed(x, 3.0)), tmp_path / "fixed.wav"
+
+    def overtaken(path: Path, *rest: Any) -> None:
+        write_audio(path, *rest)
+        out.write_bytes(b"mine")
+
+    monkeypatch.setattr("engine.alignment.files.write_audio", overtaken)
+    with pytest.raises(OutputError, match=r"fixed\.wav can't be written: it exists"):
+        fix_file(a, b, out)
+    assert out.read_bytes() == b"mine"
+    assert sorted(tmp_path.iterdir()) == [a, b, out]
+
+
+def test_the_folder_must_be_there(write: Any, delayed: Any, tmp_path: Path) -> None:
+    a, b = write("a.wav"), write("b.wav", lambda x: delayed(x, 3.0))
+    with pytest.raises(OutputError, match="Create the folder first"):
+        fix_file(a, b, tmp_path / "none" / "fixed.wav")
+    assert sorted(tmp_path.iterdir()) == [a, b]
 
 
 def test_nothing_is_written_where_there_is_nothing_to_correct(write: Any, tmp_path: Path) -> None:
