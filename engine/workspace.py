@@ -24,12 +24,15 @@ _NAME_BYTES = 180
 def job_name(source: Path) -> str:
     """The name that a source's results carry: its own without the extension, shortened where it must be.
 
-    Raises InputError for a name that is not text.
+    Raises InputError for a path of bytes that are no text: neither JSON nor a WAV file could name it.
     """
     try:
-        return source.stem.encode()[:_NAME_BYTES].decode(errors="ignore")
+        str(source).encode()
     except UnicodeEncodeError:
-        raise InputError(f"The name of {str(source)!a} is not UTF-8.", "Rename the file.") from None
+        raise InputError(
+            f"The name of {str(source)!a} is not UTF-8.", "Rename the file, or the folder that it is in."
+        ) from None
+    return source.stem.encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
 def result_folders(out_dir: Path, name: str) -> list[Path]:

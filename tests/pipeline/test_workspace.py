@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import OutputError
+from engine.errors import InputError, OutputError
 from engine.workspace import Workspace, job_name, result_folders
 
 
@@ -92,6 +92,13 @@ def test_an_output_folder_that_vanishes_is_an_output_error(tmp_path: Path) -> No
 )
 def test_names(name: str, expected: str) -> None:
     assert job_name(Path(name)) == expected
+
+
+@pytest.mark.parametrize("path", ["caf\udce9.wav", "caf\udce9/song.wav"])
+def test_a_path_that_is_not_text_is_refused_with_the_remedy(path: str) -> None:
+    with pytest.raises(InputError, match="not UTF-8. Rename the file, or the folder") as caught:
+        job_name(Path(path))
+    str(caught.value).encode()  # so that the message itself can be printed and logged
 
 
 def test_a_lasting_workspace_is_there_again_until_it_is_discarded(tmp_path: Path) -> None:
