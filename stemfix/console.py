@@ -38,6 +38,17 @@ def table(*columns: str, right: tuple[str, ...] = ()) -> Table:
     return made
 
 
+def say_table(rows: Table) -> None:
+    """Print a table on stdout; in a pipe its lines end at their last character."""
+    terminal = console()
+    if terminal.is_terminal:
+        terminal.print(rows)
+        return
+    with terminal.capture() as captured:
+        terminal.print(rows)
+    say("\n".join(line.rstrip() for line in captured.get().splitlines()))
+
+
 def say(text: str = "", *, error: bool = False) -> None:
     """Print `text` as it is, however long its lines: a path must stay in one piece.
 

@@ -31,6 +31,7 @@ def show_licence_once(name: str) -> None:
     notice = weights.licence_notice(name)
     if notice is not None:
         say(notice, error=True)
+        weights.licence_was_shown(name)
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from engine.job import FileRecord, Manifest, StemRecord
 from engine.pipeline import JobResult
 from engine.plan import Plan
-from stemfix.console import console, say, table
-from stemfix.text import bytes_text, plain
+from stemfix.console import say, say_table, table
+from stemfix.text import bytes_text, count_text, number_text, plain
 
 _STYLES = {"PASS": "green", "WARN": "yellow", "FAIL": "bold red"}
 
@@ -27,7 +27,7 @@ def show_result(result: JobResult) -> None:
         rows.add_row(
             *_cells(stem), style=_STYLES.get(stem.proof.verdict) if stem.proof.verdict != "PASS" else None
         )
-    console().print(rows)
+    say_table(rows)
     say()
     for stem in manifest.stems:
         for reason in stem.proof.reasons:
@@ -50,7 +50,7 @@ def show_plan(plan: Plan) -> None:
         ("source", f"{plan.source}: {plan.container}, {plan.sample_rate} Hz, {channels}"),
         ("part", f"{plan.frames} frames, {plan.seconds:.3f} s"),
         ("preset", plan.preset),
-        ("model", f"{plan.model}, {plan.segments} segments"),
+        ("model", f"{plan.model}, {count_text(plan.segments, 'segment')}"),
         *(("file", file) for file in plan.files),
         ("results", bytes_text(plan.bytes_of_results)),
         ("disk", f"{bytes_text(plan.disk_bytes_needed)} needed, {bytes_text(plan.disk_bytes_free)} free"),
@@ -83,7 +83,7 @@ def _cells(stem: StemRecord) -> tuple[str, ...]:
     return (
         stem.name,
         _lufs(stem.lufs),
-        f"{proof.delay_samples + 0.0:.3f}".replace("-0.000", "0.000"),
+        number_text(proof.delay_samples, 3),
         "same" if proof.polarity >= 0 else "inverted",
         f"{proof.coherence:.4f}",
         proof.verdict,

@@ -16,6 +16,23 @@ def bytes_text(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
+def about_bytes_text(count: int | None) -> str:
+    """Such as `about 84 MB`, for a size that is not known exactly."""
+    if count is None:
+        return "size unknown"
+    return f"about {count / 1e9:.1f} GB" if count >= 1e9 else f"about {count / 1e6:.0f} MB"
+
+
+def count_text(count: int, thing: str) -> str:
+    """Such as `1 file` and `2 files`."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def number_text(value: float, digits: int, sign: bool = False) -> str:
+    """`value` with so many decimals, zero never negative; with `sign` a plus is shown too."""
+    return format(round(value, digits) + 0.0, f"{'+' if sign else ''}.{digits}f")
+
+
 def clock_text(seconds: float | None) -> str:
     """`m:ss`, or `h:mm:ss` from an hour on; dashes for what is unknown."""
     if seconds is None:

@@ -19,6 +19,7 @@ from stemfix.console import interactive, say
 from stemfix.options import JobOptions
 from stemfix.pulling import pull_weights
 from stemfix.settings import JobSettings, choose_settings
+from stemfix.text import about_bytes_text, count_text
 
 _MODEL_VARIABLE = "DEMUCS_MODEL"
 
@@ -101,8 +102,8 @@ def command_with(arguments: Sequence[str], words: Sequence[str]) -> str:
 
 def _may_pull(name: str) -> bool:
     model = card(name)
-    files = f"{len(model.members)} files" if len(model.members) > 1 else "one file"
-    say(f"The weights of '{name}' are not installed ({files}; licence: {model.licence_summary}).", error=True)
+    size = f"{count_text(len(model.members), 'file')}, {about_bytes_text(model.download_bytes)}"
+    say(f"The weights of '{name}' are not installed ({size}; licence: {model.licence_summary}).", error=True)
     return click.confirm("Pull them now?", default=False, err=True)
 
 

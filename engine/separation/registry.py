@@ -11,6 +11,9 @@ _FOUR = ("drums", "bass", "other", "vocals")
 _SPECIALISTS = ((1.0, 0.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (0.0, 0.0, 1.0, 0.0), (0.0, 0.0, 0.0, 1.0))
 _CHALLENGE = ((1.0, 1.0, 0.0, 0.0), (0.0, 1.0, 0.0, 0.0), (1.0, 0.0, 1.0, 1.0), (1.0, 0.0, 1.0, 1.0))
 
+#: The checkpoint of one hybrid transformer, and of one network of the generation before.
+_TRANSFORMER_BYTES, _HYBRID_BYTES = 84_024_904, 167_000_000
+
 LICENCE_SUMMARY = "code MIT; weights contested (their author: scientific purposes only)"
 
 _LICENCE = """\
@@ -42,6 +45,9 @@ class ModelCard:
     segment_s: float | None = None
     #: Repository on the Hugging Face hub.
     hub_repo: str = ""
+    #: Size of all files together: exact for htdemucs, for the others computed from the number of parameters,
+    #: which are stored as 16-bit floats; None for quantised ones, where that tells nothing.
+    download_bytes: int | None = None
     #: True if the files are quantised and need the `diffq` package.
     needs_diffq: bool = False
     sample_rate: int = 44100
@@ -69,6 +75,7 @@ MODELS: dict[str, ModelCard] = {
             _FOUR,
             (("955717e8", "8726e21a"),),
             hub_repo="adefossez/HTDemucs",
+            download_bytes=_TRANSFORMER_BYTES,
         ),
         ModelCard(
             "htdemucs_ft",
@@ -82,6 +89,7 @@ MODELS: dict[str, ModelCard] = {
             ),
             bag_weights=_SPECIALISTS,
             hub_repo="adefossez/HTDemucs-ft",
+            download_bytes=4 * _TRANSFORMER_BYTES,
         ),
         ModelCard(
             "htdemucs_6s",
@@ -89,6 +97,7 @@ MODELS: dict[str, ModelCard] = {
             (*_FOUR, "guitar", "piano"),
             (("5c90dfd2", "34c22ccb"),),
             hub_repo="adefossez/HTDemucs-6s",
+            download_bytes=55_000_000,
         ),
         ModelCard(
             "hdemucs_mmi",
@@ -97,6 +106,7 @@ MODELS: dict[str, ModelCard] = {
             (("75fc33f5", "1941ce65"),),
             segment_s=44.0,
             hub_repo="adefossez/Demucs-hdemucs_mmi",
+            download_bytes=_HYBRID_BYTES,
         ),
         ModelCard(
             "mdx",
@@ -111,6 +121,7 @@ MODELS: dict[str, ModelCard] = {
             bag_weights=_CHALLENGE,
             segment_s=44.0,
             hub_repo="adefossez/Demucs-mdx",
+            download_bytes=4 * _HYBRID_BYTES,
         ),
         ModelCard(
             "mdx_extra",
@@ -124,6 +135,7 @@ MODELS: dict[str, ModelCard] = {
             ),
             segment_s=44.0,
             hub_repo="adefossez/Demucs-mdx_extra",
+            download_bytes=4 * _HYBRID_BYTES,
         ),
         ModelCard(
             "mdx_q",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,12 +36,15 @@ __all__ = [
     "MemberFile",
     "installed",
     "licence_notice",
+    "licence_was_shown",
     "load_models",
     "pull",
     "remove",
     "require_installed",
     "verify",
 ]
+
+_LICENCES_SHOWN = ".licences-shown"
 
 
 def pull(
@@ -106,17 +110,20 @@ def load_models(found: InstalledModel) -> tuple[list[torch.nn.Module], list[list
 
 
 def licence_notice(name: str) -> str | None:
-    """The licence statement of the model `name` the first time this is asked on this computer, else None."""
+    """The licence statement of the model `name`, or None if this computer's user has seen it.
+
+    Call `licence_was_shown` once it was really shown.
+    """
     model = card(name)
-    shown = model_dir() / ".licences-shown"
-    try:
+    return None if (model_dir() / _LICENCES_SHOWN / name).exists() else model.licence
+
+
+def licence_was_shown(name: str) -> None:
+    """Remember that the user has seen the licence statement of the model `name`."""
+    shown = model_dir() / _LICENCES_SHOWN
+    with contextlib.suppress(OSError):  # where it can't be remembered, it is shown again
         shown.mkdir(parents=True, exist_ok=True)
-        (shown / name).open("x").close()
-    except FileExistsError:
-        return None
-    except OSError:
-        pass  # it can't be remembered, so it is shown again
-    return model.licence
+        (shown / card(name).name).touch()
 
 
 def _fetch(model: ModelCard, from_dir: Path | None, work: Path, hooks: Hooks) -> dict[str, Fetched]:

@@ -50,8 +50,8 @@ def command(a: Path, b: Path, fix: Path | None, as_json: bool) -> int:
 
 
 def _show(found: FileComparison) -> None:
-    from stemfix.console import console, say, table
-    from stemfix.text import plain
+    from stemfix.console import say, say_table, table
+    from stemfix.text import number_text, plain
 
     alignment = found.alignment
     say(f"B against A: {_summary(found)}")
@@ -70,23 +70,29 @@ def _show(found: FileComparison) -> None:
         for band in alignment.bands:
             rows.add_row(
                 f"{band.low_hz:.0f} to {band.high_hz:.0f} Hz",
-                f"{band.level_db:.1f}",
-                f"{band.gain_db:+.1f}",
-                f"{band.phase_deg:+.1f}",
-                f"{band.coherence:.4f}",
+                number_text(band.level_db, 1),
+                number_text(band.gain_db, 1, sign=True),
+                number_text(band.phase_deg, 1, sign=True),
+                number_text(band.coherence, 4),
             )
         say()
-        console().print(rows)
+        say_table(rows)
 
 
 def _summary(found: FileComparison) -> str:
     """The verdict, and the numbers on a line of their own."""
+    from stemfix.text import number_text
+
     alignment, verdict = found.alignment, found.judgement.verdict.value
     if alignment.silent:
         return f"{verdict}, silent"
     polarity = "same" if alignment.polarity > 0 else "inverted"
-    drift = "" if alignment.drift_ppm is None else f", drift {alignment.drift_ppm:+.2f} ppm"
-    return (
-        f"{verdict}\n  delay {alignment.delay_samples:.3f} samples, polarity {polarity}, "
-        f"gain {alignment.gain_db:+.2f} dB, coherence {alignment.coherence:.4f}{drift}"
-    )
+    parts = [
+        f"delay {number_text(alignment.delay_samples, 3)} samples",
+        f"polarity {polarity}",
+        f"gain {number_text(alignment.gain_db, 2, sign=True)} dB",
+        f"coherence {number_text(alignment.coherence, 4)}",
+    ]
+    if alignment.drift_ppm is not None:
+        parts.append(f"drift {number_text(alignment.drift_ppm, 2, sign=True)} ppm")
+    return f"{verdict}\n  {', '.join(parts)}"

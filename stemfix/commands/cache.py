@@ -16,7 +16,7 @@ def info(as_json: bool) -> None:
     """Show how full the cache is, and where it lies."""
     from engine.separation.cache import default_cache
     from stemfix.console import say, say_json
-    from stemfix.text import bytes_text
+    from stemfix.text import bytes_text, count_text
 
     found = default_cache().info()
     if as_json:
@@ -34,7 +34,8 @@ def info(as_json: bool) -> None:
         if found.limit_bytes
         else "(switched off: STEMFIX_CACHE_GB is 0)"
     )
-    say(f"{found.entries} separations, {bytes_text(found.size_bytes)} {limit}: {found.folder}")
+    entries = count_text(found.entries, "separation")
+    say(f"{entries}, {bytes_text(found.size_bytes)} {limit}: {found.folder}")
 
 
 @command.command("clear")
@@ -42,7 +43,10 @@ def clear() -> None:
     """Delete every cached separation; results are never touched."""
     from engine.separation.cache import default_cache
     from stemfix.console import say
-    from stemfix.text import bytes_text
+    from stemfix.text import bytes_text, count_text
 
     before = default_cache().clear()
-    say(f"{before.entries} separations were deleted, {bytes_text(before.size_bytes)}: {before.folder}")
+    say(
+        f"Deleted {count_text(before.entries, 'separation')}, "
+        f"{bytes_text(before.size_bytes)}: {before.folder}"
+    )

@@ -18,8 +18,8 @@ def list_models(as_json: bool) -> None:
     """List the models that stemfix knows, and which are installed."""
     from engine.separation import weights
     from engine.separation.registry import MODELS
-    from stemfix.console import console, say, say_json, table
-    from stemfix.text import bytes_text
+    from stemfix.console import say, say_json, say_table, table
+    from stemfix.text import about_bytes_text, bytes_text
 
     found = {name: weights.installed(name) for name in MODELS}
     if as_json:
@@ -31,6 +31,7 @@ def list_models(as_json: bool) -> None:
                     "stems": list(card.sources),
                     "licence": card.licence_summary,
                     "needs_diffq": card.needs_diffq,
+                    "download_bytes": card.download_bytes,
                     "installed": there is not None,
                     "bytes": None if there is None else there.size_bytes,
                     "digest": None if there is None else there.digest,
@@ -40,13 +41,12 @@ def list_models(as_json: bool) -> None:
             ]
         )
         return
-    rows = table("model", "installed", "stems", "description", right=("stems",))
+    rows = table("model", "installed", "size", "stems", "description", right=("stems",))
     for name, card in MODELS.items():
         there = found[name]
-        rows.add_row(
-            name, bytes_text(there.size_bytes) if there else "-", str(len(card.sources)), card.description
-        )
-    console().print(rows)
+        size = bytes_text(there.size_bytes) if there else about_bytes_text(card.download_bytes)
+        rows.add_row(name, "yes" if there else "-", size, str(len(card.sources)), card.description)
+    say_table(rows)
     say("\nGet one with: stemfix models pull NAME. Their licences: stemfix models licence NAME.")
 
 

@@ -18,7 +18,7 @@ def command() -> None:
 def list_all(as_json: bool) -> None:
     """List the presets that come with stemfix and your own."""
     from presets.loader import list_presets, user_presets_dir
-    from stemfix.console import console, say, say_json, table
+    from stemfix.console import say, say_json, say_table, table
     from stemfix.text import plain
 
     with _as_preset_error():
@@ -39,7 +39,7 @@ def list_all(as_json: bool) -> None:
     rows = table("preset", "from", "description")
     for entry in entries:
         rows.add_row(plain(entry.name), "stemfix" if entry.path is None else "you", plain(entry.description))
-    console().print(rows)
+    say_table(rows)
     say(f"\nSee one with: stemfix presets show NAME. Your own go to: {user_presets_dir()}")
 
 

@@ -36,6 +36,17 @@ def test_what_moved_fails_with_status_3_and_numbers(stemfix, pair: tuple[Path, P
     assert outcome.err == ""
 
 
+def test_zero_is_never_negative_and_lines_have_no_trailing_blanks(stemfix, pair: tuple[Path, Path]) -> None:
+    audio, _ = soundfile.read(pair[0])
+    noise = np.random.default_rng(1).standard_normal(audio.shape) * 1e-5
+    other = pair[0].parent / "other.wav"
+    soundfile.write(other, audio + noise, RATE, subtype="FLOAT")
+    out = stemfix("align", pair[0], other).out
+    assert "delay 0.000 samples" in out
+    assert "-0.0 " not in out
+    assert all(line == line.rstrip() for line in out.splitlines())
+
+
 def test_json(stemfix, pair: tuple[Path, Path]) -> None:
     (found,) = stemfix("align", *pair, "--json").objects
     assert set(found) == {"a", "b", "sample_rate", "alignment", "judgement", "null", "notes", "fixed"}

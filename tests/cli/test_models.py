@@ -23,7 +23,12 @@ def test_list_shows_every_model_within_80_columns(stemfix, one_model: Any) -> No
     outcome = stemfix("models", "list")
     assert outcome.status == 0
     assert all(name in outcome.out for name in MODELS)
-    assert "84.0 MB" in outcome.out
+    lines = {line.split()[0]: line for line in outcome.out.splitlines() if line and line[0] != " "}
+    assert "  yes  " in lines["htdemucs"]
+    assert "84.0 MB" in lines["htdemucs"]
+    assert "about 336 MB" in lines["htdemucs_ft"]
+    assert "size unknown" in lines["mdx_q"]
+    assert all(line == line.rstrip() for line in outcome.out.splitlines())
     assert max(len(line) for line in outcome.out.splitlines()) <= 85
 
 
@@ -37,6 +42,7 @@ def test_list_as_json(stemfix, one_model: Any) -> None:
         "stems": ["drums", "bass", "other", "vocals"],
         "licence": MODELS["htdemucs"].licence_summary,
         "needs_diffq": False,
+        "download_bytes": 84_024_904,
         "installed": True,
         "bytes": 84_024_904,
         "digest": "ab" * 32,

@@ -10,7 +10,7 @@ import pytest
 
 from engine.pipeline import JobResult
 from stemfix.show import show_result
-from stemfix.text import bytes_text, finite, plain
+from stemfix.text import about_bytes_text, bytes_text, count_text, finite, number_text, plain
 
 
 def changed(found: dict[str, Any], **proof: Any) -> JobResult:
@@ -64,6 +64,22 @@ def test_clipping_is_told(found: dict[str, Any], capsys: pytest.CaptureFixture[s
 )
 def test_sizes_as_text(count: int, text: str) -> None:
     assert bytes_text(count) == text
+
+
+def test_zero_is_never_negative() -> None:
+    assert [number_text(value, 3) for value in (-0.0004, -0.0, 0.0004, -0.0006)] == [
+        "0.000",
+        "0.000",
+        "0.000",
+        "-0.001",
+    ]
+    assert [number_text(value, 1, sign=True) for value in (-0.04, 0.04, 1.0)] == ["+0.0", "+0.0", "+1.0"]
+
+
+def test_counts_and_rough_sizes_as_text() -> None:
+    assert [count_text(count, "file") for count in (0, 1, 2)] == ["0 files", "1 file", "2 files"]
+    sizes = (84_024_904, 1_300_000_000, None)
+    assert [about_bytes_text(size) for size in sizes] == ["about 84 MB", "about 1.3 GB", "size unknown"]
 
 
 def test_json_gets_no_number_that_it_does_not_have() -> None:

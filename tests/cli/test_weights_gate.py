@@ -112,7 +112,7 @@ def test_on_a_terminal_a_pull_is_asked_for(
     outcome = stemfix("enhance", make_song())
     assert outcome.status == 0
     assert len(questions) == 1
-    assert "licence" in outcome.err
+    assert "(1 file, about 84 MB; licence: " in outcome.err
 
 
 def test_a_no_leaves_everything_as_it_is(
@@ -210,6 +210,21 @@ def test_the_licence_is_shown_once(store: Store, capsys: pytest.CaptureFixture[s
     for _ in range(2):
         pulling.pull_weights("htdemucs")
     assert capsys.readouterr().err.count("Licence of the model htdemucs") == 1
+
+
+def test_a_licence_that_could_not_be_shown_is_shown_the_next_time(
+    store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(text: str, error: bool) -> None:
+        raise BrokenPipeError
+
+    with monkeypatch.context() as patch, pytest.raises(BrokenPipeError):
+        patch.setattr(pulling, "say", broken)
+        pulling.pull_weights("htdemucs")
+    assert store.pulled == []
+    store.reachable.add("htdemucs")
+    pulling.pull_weights("htdemucs")
+    assert "Licence of the model htdemucs" in capsys.readouterr().err
 
 
 @pytest.mark.skipif(os.name == "nt", reason="quoting is another there")

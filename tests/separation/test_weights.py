@@ -297,6 +297,8 @@ def test_licence_is_shown_once_per_model(tiny: Any) -> None:
     text = weights.licence_notice("tiny")
     assert text is not None
     assert "scientific purposes" in text
+    assert weights.licence_notice("tiny") == text, "asking is not showing"
+    weights.licence_was_shown("tiny")
     assert weights.licence_notice("tiny") is None
     assert weights.licence_notice("htdemucs") is not None
 
@@ -307,6 +309,7 @@ def test_unwritable_model_folder_is_a_model_error(tiny: Any, monkeypatch: pytest
     monkeypatch.setenv("STEMFIX_MODEL_DIR", str(blocker / "models"))
     with pytest.raises(ModelError, match="STEMFIX_MODEL_DIR"):
         weights.pull("tiny", from_dir=tiny.safetensors)
+    weights.licence_was_shown("tiny")
     assert weights.licence_notice("tiny") is not None
 
 
