@@ -278,10 +278,10 @@ def test_the_worst_status_of_several_is_the_status(
 
     real = batch.run_job
 
-    def run_job(spec: Any, progress: Any) -> Any:
+    def run_job(spec: Any, progress: Any, models: Any) -> Any:
         if spec.source.name == "b.wav":
             raise AlignmentError("b.wav moved.")
-        return real(spec, progress)
+        return real(spec, progress, models)
 
     monkeypatch.setattr(batch, "run_job", run_job)
     songs = [make_song(name) for name in ("a.wav", "b.wav", "c.wav")]
