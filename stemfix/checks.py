@@ -8,16 +8,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib import import_module, metadata
 from pathlib import Path
-from typing import Literal
 
 from engine.errors import StemfixError
+from stemfix.check import Check
 from stemfix.memory import memory_bytes
 from stemfix.text import bytes_text
-
-State = Literal["ok", "hint", "failed"]
 
 PACKAGES = (
     *("torch", "demucs", "numpy", "scipy", "soundfile", "soxr", "pedalboard", "noisereduce", "pyebur128"),
@@ -30,16 +27,6 @@ _MEMORY_COMFORTABLE = 3_000_000_000
 #: A song of five minutes takes some 2 GB of work files while it is done.
 _DISK_COMFORTABLE = 3_000_000_000
 _PYTHONS = ((3, 10), (3, 13))
-
-
-@dataclass(frozen=True)
-class Check:
-    """One finding. A hint is worth reading; a failure keeps stemfix from working."""
-
-    name: str
-    state: State
-    found: str
-    remedy: str = ""
 
 
 def all_checks() -> Iterator[Check]:

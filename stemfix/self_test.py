@@ -11,7 +11,7 @@ import soundfile
 
 from engine.job import JobSpec
 from engine.pipeline import run_job
-from stemfix.checks import Check
+from stemfix.check import Check
 
 _RATE = 44_100
 #: The engine's promise for the sum of the stems.
