@@ -73,3 +73,10 @@ class LineIndex:
 
 def _parts(dotted: str) -> tuple[str, ...]:
     return tuple(part.strip().strip("\"'") for part in dotted.split("."))
+
+
+def syntax_problem(error: ValueError, text: str) -> tuple[int, str]:
+    """(line, reason) of what a TOML parser complained about in `text`."""
+    where = re.search(r"\(at line (\d+), column \d+\)|\(at end of document\)", str(error))
+    line = int(where[1]) if where and where[1] else max(len(text.splitlines()), 1)
+    return line, str(error).split(" (at ")[0].rstrip(".").lower()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import Any, NoReturn
 import platformdirs
 from pydantic import BaseModel, ValidationError
 
-from presets.lines import LineIndex
+from presets.lines import LineIndex, syntax_problem
 from presets.preset import STEMS, Chain, MixSettings, Preset
 from presets.problem import PresetProblem, suggestion
 from presets.validation import Model, first_complaint, validate
@@ -145,9 +144,7 @@ class _Reader:
         try:
             self._data: dict[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            where = re.search(r"\(at line (\d+), column \d+\)|\(at end of document\)", str(error))
-            line = int(where[1]) if where and where[1] else max(len(text.splitlines()), 1)
-            reason = str(error).split(" (at ")[0].rstrip(".").lower()
+            line, reason = syntax_problem(error, text)
             what = f"{label}, line {line}: not valid TOML: {reason}."
             raise PresetProblem(what, "Text stands in quotes, tables in brackets.") from error
         self._lines = LineIndex(text)

@@ -52,7 +52,8 @@ def first_complaint(model: type[BaseModel], error: ValidationError, more_keys: t
             path, f"{name} = {_shown(found['input'])} is not allowed", suggestion(found["input"], choices)
         )
     if found["type"] == "value_error":
-        return Complaint(path, str(context.get("error", found["msg"])), "Change one of them.")
+        remedy = f"Correct '{name}'." if path else "Change one of them."
+        return Complaint(path, str(context.get("error", found["msg"])).rstrip("."), remedy)
     return Complaint(
         path, f"{name} = {_shown(found['input'])} is not allowed", _allowed(_at(schema, path), found["msg"])
     )

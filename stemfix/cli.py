@@ -14,6 +14,7 @@ COMMANDS = {
     "align": ("stemfix.commands.align", "Measure how one file lies against another, and fix it."),
     "models": ("stemfix.commands.models", "List, pull, verify and remove separation models."),
     "presets": ("stemfix.commands.presets", "List, show and check presets."),
+    "config": ("stemfix.commands.config", "Show the configuration file, or write one to begin with."),
     "cache": ("stemfix.commands.cache", "Show or clear the cache of separated stems."),
     "doctor": ("stemfix.commands.doctor", "Check that this machine has what stemfix needs."),
 }
