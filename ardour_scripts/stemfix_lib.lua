@@ -1,0 +1,26 @@
+-- stemfix_lib: what the menu stubs share. The stubs load it; Ardour itself ignores it (it has no header).
+--
+-- How the files lie and who writes them
+--   All *.lua of this folder lie side by side in Ardour's own scripts folder:
+--   `ARDOUR.user_config_directory (-1) .. "/scripts/"`. The installer copies them there without changing a byte
+--   and binds the stubs:
+--     stemfix_enhance.lua               EditorAction  "stemfix: Enhance selected region"
+--     stemfix_enhance_with_preset.lua   EditorAction  "stemfix: Enhance selected region with preset..."
+--     stemfix_separate.lua              EditorAction  "stemfix: Separate only"
+--     stemfix_import_last.lua           EditorAction  "stemfix: Import last result"
+--     stemfix_open_comparison.lua       EditorAction  "stemfix: Open comparison page"
+--     stemfix_hook.lua                  EditorHook    "stemfix: Finish jobs" (LuaTimerDS)
+--   Ardour 7 keeps a copy of a bound script, so a stub does nothing but load `stemfix_lib.lua` from that folder;
+--   an update of the other files needs no new binding.
+--
+-- stemfix_settings.lua, written by the installer beside them, returns one table:
+--     return {
+--       python = "/abs/path/of/python",     -- starts the engine with `-m stemfix engine`
+--       data_dir = "/abs/path",             -- holds `spool/` and `engine.json`
+--       preset = "balanced",                -- of "Enhance selected region"
+--       background = false,                 -- true: no progress window, the hook brings the stems in
+--       version = "0.1.0",                  -- of stemfix
+--       presets = { "balanced", "fast" },   -- optional: what "with preset..." offers
+--       environment = { STEMFIX_DATA_DIR = "/abs/path" },  -- optional: set for the engine
+--     }
+-- Strings are written with every byte outside printable ASCII as a decimal escape, so that any path survives.
