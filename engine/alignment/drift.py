@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from engine.alignment.fine import fit_spectra
+from engine.alignment.fine import SPAN_FRAMES, FineDelay, fit_spectra, is_period
 from engine.alignment.model import SegmentDelay
 from engine.alignment.spectra import cross_spectra
 from engine.audio.buffer import AudioBuffer
@@ -16,21 +16,29 @@ _SURE = 0.98
 
 
 def segment_delays(
-    reference: AudioBuffer, other: AudioBuffer, spans: list[tuple[int, int]], lags: list[int]
+    reference: AudioBuffer, other: AudioBuffer, spans: list[tuple[int, int]], lags: list[int], whole_lag: int
 ) -> list[SegmentDelay]:
-    """The delay in each excerpt `spans`, near its own whole-frame lag."""
+    """The delay in each excerpt `spans`, near its own whole-frame lag or that of the whole recording."""
     segments = []
-    for (start, stop), lag in zip(spans, lags, strict=True):
-        spectra = cross_spectra(reference, other, lag, (start, stop), mid_side=False)
-        fit, _ = fit_spectra(spectra, spectra.channels_only)
+    for span, own_lag in zip(spans, lags, strict=True):
+        lag, fit = own_lag, _fit(reference, other, own_lag, span)
+        if abs(own_lag - whole_lag) > SPAN_FRAMES:
+            near = _fit(reference, other, whole_lag, span)
+            if is_period(near, fit):
+                lag, fit = whole_lag, near
         segments.append(
             SegmentDelay(
-                time_s=(start + stop) / 2 / reference.sample_rate,
+                time_s=sum(span) / 2 / reference.sample_rate,
                 delay_samples=lag + fit.delay_samples,
                 confidence=fit.confidence,
             )
         )
     return segments
+
+
+def _fit(reference: AudioBuffer, other: AudioBuffer, lag: int, span: tuple[int, int]) -> FineDelay:
+    spectra = cross_spectra(reference, other, lag, span, mid_side=False)
+    return fit_spectra(spectra, spectra.channels_only)[0]
 
 
 def drift_ppm(segments: list[SegmentDelay], sample_rate: int) -> tuple[float | None, float | None]:

@@ -14,7 +14,16 @@ import numpy as np
 
 from engine.alignment.coarse import correlate, peak_lag
 from engine.alignment.drift import drift_ppm, segment_delays
-from engine.alignment.fine import FineDelay, Mask, audible, fit_spectra, unbiased
+from engine.alignment.fine import (
+    REPEAT_FRAMES,
+    SPAN_FRAMES,
+    FineDelay,
+    Mask,
+    audible,
+    fit_spectra,
+    is_period,
+    unbiased,
+)
 from engine.alignment.model import FLOOR_DB, Alignment, BandAlignment, ViewAlignment
 from engine.alignment.spectra import CrossSpectra, Real, cross_spectra
 from engine.alignment.survey import survey
@@ -27,8 +36,6 @@ __all__ = ["BANDS_HZ", "Alignment", "estimate_alignment"]
 BANDS_HZ = (20.0, 60.0, 150.0, 400.0, 1000.0, 2500.0, 6000.0, 12000.0, 20000.0)
 #: Bands 90 dB under everything are empty.
 _EMPTY_BAND = 1e-9
-#: A fine delay past this means that the coarse lag was a few frames off; then it is measured once more.
-_REPEAT_FRAMES = 1.5
 
 
 def estimate_alignment(reference: AudioBuffer, other: AudioBuffer, *, max_lag: int = 4096) -> Alignment:
@@ -72,14 +79,19 @@ def estimate_alignment(reference: AudioBuffer, other: AudioBuffer, *, max_lag: i
     lag = peak_lag(np.sum(correlations, axis=0))
     spectra = cross_spectra(reference, other, lag)
     fit, weights = fit_spectra(spectra, spectra.channels_only)
-    if abs(fit.delay_samples) > _REPEAT_FRAMES:
+    if abs(lag) > SPAN_FRAMES:
+        at_zero = cross_spectra(reference, other, 0)
+        near, near_weights = fit_spectra(at_zero, at_zero.channels_only)
+        if is_period(near, fit):
+            lag, spectra, fit, weights = 0, at_zero, near, near_weights
+    if abs(fit.delay_samples) > REPEAT_FRAMES:
         lag += round(fit.delay_samples)
         spectra = cross_spectra(reference, other, lag)
         fit, weights = fit_spectra(spectra, spectra.channels_only)
     segments = []
     if len(found.excerpts) > 1:
         lags = [peak_lag(correlation) for correlation in correlations]
-        segments = segment_delays(reference, other, found.excerpts, lags)
+        segments = segment_delays(reference, other, found.excerpts, lags, lag)
     drift, drift_error = drift_ppm(segments, reference.sample_rate)
 
     delay = lag + fit.delay_samples

@@ -24,6 +24,12 @@ SPAN_FRAMES = 6
 _MOST_COHERENCE = 0.9999
 #: Bins 80 dB under the strongest hold rounding and leakage.
 _LEVEL_GATE = 1e-8
+#: Bins that grew by 12 dB more than the whole hold what an effect made, not what it passed on.
+_MOST_GROWTH = 10**1.2
+#: Lags at which the phases agree equally well, but for this, can't be told apart.
+_SAME_CONFIDENCE = 0.02
+#: A fine delay past this means that the coarse lag was a few frames off.
+REPEAT_FRAMES = 1.5
 _GRID_PER_FRAME = 16
 _LOWEST_HZ = 20.0
 #: Share of the sample rate above which resamplers and converters have their transition band.
@@ -63,7 +69,8 @@ def ml_weights(reference: Real, other: Real, cross: Complex, frames: int, freque
     g2 = np.abs(cross) ** 2 / np.maximum(reference * other, 1e-60)
     g2 = np.clip(unbiased(g2, frames), 0.0, _MOST_COHERENCE)
     loud = (reference > reference.max() * _LEVEL_GATE) & (other > 0)
-    return np.where(loud & audible(frequencies_hz), g2 / (1.0 - g2), 0.0)
+    passed_on = other * reference.sum() <= _MOST_GROWTH * reference * other.sum()
+    return np.where(loud & passed_on & audible(frequencies_hz), g2 / (1.0 - g2), 0.0)
 
 
 def unbiased(coherence: Real, frames: int) -> Real:
@@ -104,3 +111,8 @@ def fit_delay(cross: Complex, weights: Real) -> FineDelay:
             break
     agreement = sign * float((weights * np.cos(phase + omega * delay)).sum()) / total
     return FineDelay(delay, sign, min(max(agreement, 0.0), 1.0))
+
+
+def is_period(near: FineDelay, far: FineDelay) -> bool:
+    """True if a period of the music lies between two lags: the phases agree as well at the near one."""
+    return abs(near.delay_samples) <= REPEAT_FRAMES and near.confidence >= far.confidence - _SAME_CONFIDENCE

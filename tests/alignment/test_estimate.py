@@ -241,3 +241,25 @@ def test_memory_does_not_grow_with_the_recording(noise: Callable[..., Any], tmp_
         tracemalloc.stop()
     assert peaks[1] < 1.1 * peaks[0]
     assert peaks[1] < 64 << 20
+
+
+@pytest.mark.parametrize("period", [37, 100, 441])
+def test_a_held_tone_is_not_taken_for_its_own_next_period(period: int) -> None:
+    """Noise decides between equal peaks of a periodic recording, so the lag nearest to 0 is meant."""
+    generator = np.random.default_rng(period)
+    square = np.where(np.arange(5 * RATE) // period % 2, 0.5, -0.5)
+    before = np.stack([square, -square]) + 1e-4 * generator.standard_normal((2, square.size))
+    after = np.tanh(before) + 1e-4 * generator.standard_normal(before.shape)
+    found = estimate_alignment(AudioBuffer.of(before, RATE), AudioBuffer.of(after, RATE))
+    assert found.polarity == 1
+    assert abs(found.delay_samples) < 0.01
+    assert all(abs(segment.delay_samples) < 0.05 for segment in found.segments)
+
+
+def test_what_an_effect_made_does_not_vote_on_what_it_passed_on() -> None:
+    time = np.arange(3 * RATE) / RATE
+    tone = np.sin(2 * np.pi * 220.5 * time) + 1e-3 * np.sin(2 * np.pi * 661.5 * time)
+    made = -1e-2 * np.sin(2 * np.pi * 661.5 * time)
+    found = estimate_alignment(AudioBuffer.of(tone[None], RATE), AudioBuffer.of((tone + made)[None], RATE))
+    assert abs(found.delay_samples) < 0.01
+    assert found.confidence > 0.999
