@@ -168,6 +168,7 @@ def _check_length(info: SourceInfo) -> None:
         )
     if info.seconds < MIN_SECONDS:
         raise InputError(
-            f"{info.path} is too short: {info.frames} frames ({info.seconds * 1000:.1f} ms).",
+            f"{info.path} is too short: {info.frames} {'frame' if info.frames == 1 else 'frames'} "
+            f"({info.seconds * 1000:.2f} ms).",
             f"Give at least {MIN_SECONDS * 1000:.0f} ms of audio.",
         )

@@ -92,4 +92,7 @@ def _fill(buffer: AudioBuffer, path: Path, info: SourceInfo, start: int, progres
         )
     if peak < SILENCE_PEAK:
         ends = "" if done == info.frames else f" from {start / rate:.2f} s to {(start + done) / rate:.2f} s"
-        raise InputError(f"{info.path} is silent{ends}: there is nothing to enhance.")
+        raise InputError(
+            f"{info.path} is silent{ends}: there is nothing to enhance.",
+            "Check that it is the right file and range.",
+        )

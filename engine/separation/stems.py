@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ import numpy as np
 
 from engine.audio.buffer import AudioBuffer
 from engine.audio.resample import resample
-from engine.errors import InputError, OutputError
+from engine.errors import InputError
+from engine.files import output_errors
 from engine.progress import Progress
 from engine.separation.residual import share_residual, split_residual
 from engine.separation.separator import Separator
@@ -74,10 +76,8 @@ def separate_stems(
         try:
             return _Step(source, separator, folder, progress, unfinished).run(seed, residual)
         except OSError as error:
-            raise OutputError(
-                f"The stems' files in {folder} failed: {error.strerror or error}.",
-                "Free some space there, or choose another place for temporary files.",
-            ) from error
+            with output_errors(Path(error.filename or folder)):
+                raise
 
 
 class _Step:
@@ -161,7 +161,7 @@ class _Step:
     def _path(self, name: str) -> Path:
         path = self._folder / f"{name}.f32"
         if path.exists():
-            raise FileExistsError(errno.EEXIST, f"{path.name} exists already")
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(path))
         self._unfinished.callback(path.unlink, missing_ok=True)
         return path
 

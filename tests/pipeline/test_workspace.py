@@ -96,7 +96,7 @@ def test_names(name: str, expected: str) -> None:
 
 @pytest.mark.parametrize("path", ["caf\udce9.wav", "caf\udce9/song.wav"])
 def test_a_path_that_is_not_text_is_refused_with_the_remedy(path: str) -> None:
-    with pytest.raises(InputError, match="not UTF-8. Rename the file, or the folder") as caught:
+    with pytest.raises(InputError, match=r"not UTF-8\. Rename the file, or the folder") as caught:
         job_name(Path(path))
     str(caught.value).encode()  # so that the message itself can be printed and logged
 
