@@ -7,12 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from engine.audio.extensions import AUDIO_EXTENSIONS
 from engine.errors import InputError
 
-_PCM = "wav wave bwf rf64 w64 aif aiff aifc caf au snd flac"
-_CODED = "ogg oga opus mp3 mp2 m4a aac ac3 wma wv ape mpc mka webm"
-#: What a folder is searched for; a file that is named itself may be called anything.
-AUDIO_EXTENSIONS = frozenset(f".{ending}" for ending in f"{_PCM} {_CODED}".split())
 _RESULTS = ".stemfix"
 
 
