@@ -14,8 +14,9 @@ import soundfile
 
 from engine.audio import ffmpeg, mp3
 from engine.audio.buffer import Audio
+from engine.audio.channel_list import decode_channel_list
 
-Decoder = Literal["soundfile", "ffmpeg"]
+Decoder = Literal["soundfile", "ffmpeg", "channels"]
 
 _BLOCK_FRAMES = 1 << 15
 #: Samples stored one by one, where a seek lands on the frame exactly; elsewhere decoding starts at 0.
@@ -38,6 +39,8 @@ def decode(path: Path, decoder: Decoder, channels: int, start: int = 0) -> Gener
     try:
         if decoder == "ffmpeg":
             yield from _from(start, ffmpeg.decode(path, channels))
+        elif decoder == "channels":
+            yield from decode_channel_list(path, start)
         elif mp3.lacks_length(path):
             yield from _from(start, _mp3_blocks(path))
         else:

@@ -10,6 +10,7 @@ from pathlib import Path
 import soundfile
 
 from engine.audio import ffmpeg
+from engine.audio.channel_list import is_channel_list, read_channel_list
 from engine.audio.containers import read_container
 from engine.audio.decode import DecodeError, Decoder, decode, file_name
 from engine.errors import InputError
@@ -49,6 +50,8 @@ def probe(path: Path) -> SourceInfo:
     Raises InputError for whatever stemfix can't work on.
     """
     try:
+        if is_channel_list(path):
+            return _ask_channel_list(path)
         _check_file(path)
         _check_truncation(path)
     except PermissionError as error:
@@ -59,6 +62,22 @@ def probe(path: Path) -> SourceInfo:
     _check_format(info)
     if info.frames == _COUNT:
         info = _counted(info)
+    _check_length(info)
+    return info
+
+
+def _ask_channel_list(path: Path) -> SourceInfo:
+    wanted = read_channel_list(path)
+    info = SourceInfo(
+        path,
+        wanted.sample_rate,
+        len(wanted.channels),
+        wanted.frames,
+        subtype="CHANNELS",
+        container="channel list",
+        decoder="channels",
+    )
+    _check_format(info)
     _check_length(info)
     return info
 
