@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -45,6 +46,14 @@ def result_folders(out_dir: Path, name: str) -> list[Path]:
             if ours and folder.name.startswith(name) and folder.name.endswith(SUFFIX) and folder.is_dir():
                 found.append(folder)
     return found
+
+
+def discard_job_folder(out_dir: Path, source: Path, token: str) -> None:
+    """Remove the lasting work folder of a job that has ended, if there is one."""
+    with suppress(InputError, OSError):
+        folder = _job_folder(out_dir, job_name(source), token)
+        if not folder.is_symlink():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class Workspace:
@@ -153,8 +162,9 @@ class Workspace:
             if self._token is None:
                 self._folder = Path(tempfile.mkdtemp(prefix=f".{self._name}{_PARTIAL}", dir=self._out_dir))
             else:
-                self._folder = self._out_dir / f".{self._name}{_JOB}{self._token}"
+                self._folder = _job_folder(self._out_dir, self._name, self._token)
                 self._folder.mkdir(mode=0o700, exist_ok=True)
+                _refuse_link(self._folder)
             self._lock = FileLock(self._folder / _LOCK)
             try:
                 self._lock.acquire()
@@ -186,6 +196,16 @@ class Workspace:
                 f"{self._bytes_needed / 1e9:.1f} GB.",
                 "Free some space or choose another folder with --out.",
             )
+
+
+def _job_folder(out_dir: Path, name: str, token: str) -> Path:
+    return out_dir / f".{name}{_JOB}{token}"
+
+
+def _refuse_link(folder: Path) -> None:
+    """Whoever may write in the output folder could have put a link there that leads out of it."""
+    if folder.is_symlink():
+        raise OutputError(f"{folder} is a link.", "Remove it; a job works in a folder of its own there.")
 
 
 def _sync(folder: Path) -> None:
