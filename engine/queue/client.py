@@ -95,6 +95,14 @@ class QueueClient:
         """How many jobs are in each state."""
         return self._store.counts()
 
+    def waiting(self, limit: int = 100) -> list[JobRecord]:
+        """The jobs whose turn comes next, first the next one."""
+        return self._store.waiting(limit)
+
+    def counts_waiting(self) -> dict[Priority, int]:
+        """How many jobs wait of each priority."""
+        return self._store.counts_waiting()
+
     def cancel(self, job_id: str) -> bool:
         """Stop a job, queued or running (which takes up to a segment's time); False if it has ended."""
         return self._store.cancel(job_id)

@@ -51,6 +51,7 @@ jobs = sa.Table(
     #: DBOS may still know of it.
     sa.Column("scheduled", sa.Boolean, nullable=False, default=True),
     sa.Index("stemfix_jobs_by_state", "state", "created_at"),
+    sa.Index("stemfix_jobs_by_turn", "state", "priority", "created_at", "job_id"),
     sa.Index("stemfix_jobs_by_time", "created_at"),
 )
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from engine.errors import Cancelled
 from engine.queue.database import jobs, log
-from engine.queue.records import JobOutcome, JobProgress, JobRecord, JobState
+from engine.queue.records import JobOutcome, JobProgress, JobRecord, JobState, Priority
 
 _LIVE = (JobState.QUEUED.value, JobState.RUNNING.value)
 _is_live = jobs.c.state.in_(_LIVE)
@@ -48,6 +48,18 @@ class JobStore:
         with self.database.connect() as connection:
             found = {row[0]: row[1] for row in connection.execute(query)}
         return {state: found.get(state.value, 0) for state in JobState}
+
+    def waiting(self, limit: int) -> list[JobRecord]:
+        """Queued jobs in the order in which their turn comes."""
+        query = sa.select(jobs).where(jobs.c.state == JobState.QUEUED.value)
+        return self._select(query.order_by(jobs.c.priority, jobs.c.created_at, jobs.c.job_id).limit(limit))
+
+    def counts_waiting(self) -> dict[Priority, int]:
+        """How many queued jobs there are of each priority; all priorities are there."""
+        query = sa.select(jobs.c.priority, sa.func.count()).where(jobs.c.state == JobState.QUEUED.value)
+        with self.database.connect() as connection:
+            found = {row[0]: row[1] for row in connection.execute(query.group_by(jobs.c.priority))}
+        return {priority: found.get(int(priority), 0) for priority in Priority}
 
     def log(self, job_id: str) -> list[tuple[float, str]]:
         """What the job said: seconds since the epoch, and the text."""
