@@ -99,6 +99,10 @@ class QueueClient:
         """The jobs whose turn comes next, first the next one."""
         return self._store.waiting(limit)
 
+    def ended(self, limit: int = 100) -> list[JobRecord]:
+        """The last results: jobs that have ended, the last one first."""
+        return self._store.ended(limit)
+
     def counts_waiting(self) -> dict[Priority, int]:
         """How many jobs wait of each priority."""
         return self._store.counts_waiting()

@@ -53,6 +53,7 @@ jobs = sa.Table(
     sa.Index("stemfix_jobs_by_state", "state", "created_at"),
     sa.Index("stemfix_jobs_by_turn", "state", "priority", "created_at", "job_id"),
     sa.Index("stemfix_jobs_by_time", "created_at"),
+    sa.Index("stemfix_jobs_by_end", "ended_at"),
 )
 
 log = sa.Table(

@@ -54,6 +54,11 @@ class JobStore:
         query = sa.select(jobs).where(jobs.c.state == JobState.QUEUED.value)
         return self._select(query.order_by(jobs.c.priority, jobs.c.created_at, jobs.c.job_id).limit(limit))
 
+    def ended(self, limit: int) -> list[JobRecord]:
+        """Jobs that have ended, the last one first."""
+        query = sa.select(jobs).where(jobs.c.ended_at.is_not(None))
+        return self._select(query.order_by(jobs.c.ended_at.desc(), jobs.c.job_id.desc()).limit(limit))
+
     def counts_waiting(self) -> dict[Priority, int]:
         """How many queued jobs there are of each priority; all priorities are there."""
         query = sa.select(jobs.c.priority, sa.func.count()).where(jobs.c.state == JobState.QUEUED.value)
