@@ -57,12 +57,12 @@ class ChildProcess:
         return self._process.poll()
 
     def ask(self) -> None:
-        """Let go of the lifeline, and send SIGTERM too where that is a request: a part may have no lifeline."""
-        if self._process.stdin:
-            with suppress(OSError):
-                self._process.stdin.close()
+        """Send SIGTERM or, on Windows, where that would end it hard, let go of the lifeline."""
         if sys.platform != "win32":
             self._process.terminate()
+        elif self._process.stdin:
+            with suppress(OSError):
+                self._process.stdin.close()
 
     def kill(self) -> None:
         """See `Child`."""

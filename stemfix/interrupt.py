@@ -1,11 +1,11 @@
-"""stop_on_signals: Ctrl-C and friends ask the running job to stop, and it leaves nothing half-written."""
+"""on_stop_signals: Ctrl-C and friends ask what is running to stop, and it leaves nothing half-done."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from types import FrameType
 
 from engine.progress import Progress
@@ -15,16 +15,21 @@ _SIGNALS = [
 ]
 
 
+def stop_on_signals(progress: Progress) -> AbstractContextManager[None]:
+    """Within the block a signal calls `progress.cancel()`; see `on_stop_signals`."""
+    return on_stop_signals(progress.cancel)
+
+
 @contextmanager
-def stop_on_signals(progress: Progress) -> Iterator[None]:
-    """Within the block a signal calls `progress.cancel()`, the first time and every other time.
+def on_stop_signals(stop: Callable[[], object]) -> Iterator[None]:
+    """Within the block a signal calls `stop`, the first time and every other time.
 
     A signal that the caller's shell ignores (`nohup`) stays ignored. Only a main thread may set handlers;
     in any other the block changes nothing.
     """
 
-    def stop(number: int, frame: FrameType | None) -> None:
-        progress.cancel()
+    def handle(number: int, frame: FrameType | None) -> None:
+        stop()
 
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -32,7 +37,7 @@ def stop_on_signals(progress: Progress) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _SIGNALS}
     for number, handler in before.items():
         if handler is not signal.SIG_IGN:
-            signal.signal(number, stop)
+            signal.signal(number, handle)
     try:
         yield
     finally:

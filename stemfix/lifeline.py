@@ -1,9 +1,8 @@
-"""Lifeline: a part stops when the supervisor that started it says so or is gone, however it ended.
+"""Lifeline: a part stops when the supervisor that started it is gone, however it ended.
 
-The supervisor holds the writing end of a pipe that is the part's standard input, and never writes. The pipe
-closes when the supervisor asks the part to stop, and the system closes it when the supervisor dies, be it by
-`kill -9`. This is the same on Linux, macOS and Windows, needs no polling, and unlike Linux's `PR_SET_PDEATHSIG`
-the part can end in good order.
+The supervisor holds the writing end of a pipe that is the part's standard input, and never writes. The system
+closes it when the supervisor dies, be it by `kill -9`. This is the same on Linux, macOS and Windows, needs no
+polling, and unlike with Linux's `PR_SET_PDEATHSIG` the part can end in good order.
 """
 
 from __future__ import annotations

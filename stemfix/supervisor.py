@@ -49,8 +49,8 @@ class _State:
 class Supervisor:
     """Starts each part, and again when it dies: after 1, 2, 4 and so on up to 60 s, and never gives up.
 
-    A part that somebody else runs already is used and watched; when it is gone, the supervisor's own takes over.
-    Such a process is left running at the end.
+    A part that somebody else runs already is used and watched; when it is gone, the supervisor's own takes
+    over. Such a process is left running at the end.
 
     Args:
         parts: what has to run, in the order in which it is started.

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import psutil
@@ -88,7 +89,7 @@ def test_a_part_that_keeps_dying_is_started_after_longer_and_longer_delays() -> 
         if world.children["engine"].status is None:
             world.children["engine"].status = 1
     times = [when for when, _ in world.started]
-    delays = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    delays = [later - earlier for earlier, later in pairwise(times)]
     assert delays == pytest.approx([1, 2, 4, 8, 16, 32, 60, 60, 60, 60, 60], abs=0.35)
     assert "exit status 1" in world.lines[1]
     assert "started again in 1 s" in world.lines[1]

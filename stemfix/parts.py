@@ -1,0 +1,33 @@
+"""The parts that `stemfix up` runs: a table, and what is known of each."""
+
+from __future__ import annotations
+
+import sys
+
+from engine.config import Config
+from stemfix.supervisor import Part
+
+
+def parts(config: Config) -> list[Part]:
+    """The parts that this configuration asks for, in the order in which they are started.
+
+    Raises OptionError for a table of the configuration that can't be used.
+    """
+    found = [Part("engine", _command("engine"), elsewhere=_engine)]
+    if config.count("watch"):
+        from watchers.settings import WatchSettings, check_together
+
+        check_together(config.tables("watch", WatchSettings))
+        found.append(Part("watch", _command("watch")))
+    return found
+
+
+def _command(name: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "stemfix", name, "--supervised")
+
+
+def _engine() -> int | None:
+    from engine.spool.client import engine_alive
+
+    beat = engine_alive()
+    return None if beat is None else beat.pid
