@@ -30,6 +30,7 @@ lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python docs/make_effects_table.py --check
+	$(BIN)/python docs/make_schemas.py --check
 
 format: $(STAMP) ## Format the code
 	$(BIN)/ruff format .
