@@ -11,6 +11,8 @@ from stemfix.lazy import LazyGroup
 COMMANDS = {
     "enhance": ("stemfix.commands.enhance", "Separate recordings and enhance every stem."),
     "separate": ("stemfix.commands.separate", "Separate recordings and leave the stems as they are."),
+    "status": ("stemfix.commands.status", "Watch the engine, the queue and the last results."),
+    "jobs": ("stemfix.commands.jobs", "List, show, cancel, retry and clear the jobs of the queue."),
     "align": ("stemfix.commands.align", "Measure how one file lies against another, and fix it."),
     "models": ("stemfix.commands.models", "List, pull, verify and remove separation models."),
     "presets": ("stemfix.commands.presets", "List, show and check presets."),

@@ -81,6 +81,14 @@ class QueueClient:
         """What is known of a job."""
         return self._store.get(job_id)
 
+    def find(self, beginning: str) -> JobRecord:
+        """The one job whose id is or begins so. Raises OptionError if there is none, or more than one."""
+        found = self._store.named(beginning, limit=4) if beginning else []
+        if len(found) > 1 and beginning not in found:
+            others = f"{', '.join(found[:3])}{' and more' if len(found) > 3 else ''}"
+            raise OptionError(f"Several jobs begin with {beginning!r}: {others}.", "Write more of the id.")
+        return self._required(beginning if beginning in found or not found else found[0])
+
     def jobs(
         self,
         *,

@@ -32,6 +32,13 @@ class JobStore:
         found = self._select(sa.select(jobs).where(jobs.c.job_id == job_id))
         return found[0] if found else None
 
+    def named(self, beginning: str, limit: int) -> list[str]:
+        """Ids that begin so, in their order."""
+        above = jobs.c.job_id >= beginning
+        query = sa.select(jobs.c.job_id).where(above, jobs.c.job_id.startswith(beginning, autoescape=True))
+        with self.database.connect() as connection:
+            return list(connection.execute(query.order_by(jobs.c.job_id).limit(limit)).scalars())
+
     def select(
         self, states: Collection[JobState] | None, limit: int | None, newest_first: bool
     ) -> list[JobRecord]:
