@@ -21,8 +21,9 @@ from conftest import FakeSeparator
 from engine.job import JobSpec
 from engine.models import ModelHandle
 from engine.pipeline import run_job
+source, out = map(Path, sys.argv[1:3])
 result = run_job(
-    JobSpec(source=Path(sys.argv[1]), out_dir=Path(sys.argv[2]), preset="none", model="fake", use_cache=False),
+    JobSpec(source=source, out_dir=out, preset="none", model="fake", use_cache=False),
     models=lambda *_: ModelHandle.of(FakeSeparator(sample_rate=8000)),
 )
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
