@@ -87,7 +87,7 @@ class JobReporter(Progress):
         super().check()
 
     def finished_stage(self, stage: Stage, seconds: float, measured: bool) -> None:
-        """A stage is done, in this process or in one before it; `measured` if it says something of the next."""
+        """A stage is done, here or in a process before; `measured` if it tells how fast the next will be."""
         self.spent_s += seconds
         if measured:
             self._pace.learn(stage, seconds, self.audio_s)

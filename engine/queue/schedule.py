@@ -82,3 +82,11 @@ def move_back(database: sa.Engine, job_ids: Sequence[str]) -> None:
             .where(workflows.c.workflow_uuid.in_(halves), workflows.c.status == "PENDING")
             .values(priority=workflows.c.priority + 1)
         )
+
+
+def resume(database: sa.Engine, job_id: str) -> None:
+    """Queue a half again that DBOS takes for running though nobody is at it."""
+    dbos = client(database)
+    halves = {workflow_id(job_id, half): half for half in (SEPARATE, ENHANCE)}
+    for found in dbos.list_workflows(workflow_ids=list(halves), status="PENDING"):
+        dbos.resume_workflow(found.workflow_id, queue_name=halves[found.workflow_id])

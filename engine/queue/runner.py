@@ -1,0 +1,201 @@
+"""QueueRunner: the worker inside the engine process, which takes the queue up where its last one died."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from engine.models import ModelProvider
+from engine.queue import schedule
+from engine.queue.bell import Bell
+from engine.queue.changes import Changes
+from engine.queue.database import open_database
+from engine.queue.records import JobRecord
+from engine.queue.settings import QueueSettings
+from engine.queue.store import JobStore
+from engine.queue.work import Work
+from engine.workspace import discard_job_folder
+
+logger = logging.getLogger(__name__)
+
+#: Seconds between two looks at the database: while there is work, and while there is none.
+_BUSY_S, _IDLE_S = 0.02, 0.1
+#: So long after a change a queue is asked again and again: a slot may become free just after it.
+_LINGER_S, _ASK_AGAIN_S = 1.0, 0.1
+#: Seconds after which a queue is asked in any case.
+_FALLBACK_S = 10.0
+#: Seconds between two rounds of tidying up, and how old an end must be for it.
+_TIDY_S = 2.0
+#: Ended jobs tidied up in one round.
+_TIDY_JOBS = 200
+#: A job that is said to run but is in nobody's hands for so long is taken up again.
+_ORPHAN_S = 5.0
+
+
+class QueueRunner:
+    """Carries out jobs until it is stopped. There can be one per process.
+
+    Args:
+        settings: the database, and how much to do at a time.
+        models: where models come from; a warm provider keeps them loaded.
+        on_change: told of every change of a job, from several threads; it must return quickly.
+    """
+
+    def __init__(
+        self,
+        settings: QueueSettings,
+        models: ModelProvider,
+        on_change: Callable[[JobRecord], None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._models = models
+        self._on_change = on_change or (lambda record: None)
+        self._stopping = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._bells: list[Bell] = []
+        self._unattended_since: dict[str, float] = {}
+
+    def start(self) -> None:
+        """Take up what the last engine left behind, then what is queued. Raises StemfixError."""
+        from dbos import DBOS, DBOSPortableJSONSerializer
+
+        database = open_database(self._settings.url, every_commit_survives_power_loss=False)
+        self._store = JobStore(database)
+        schedule.move_back(database, self._store.release(self._settings.executor))
+        self._work = Work(self._store, self._settings, self._models, self._stopping, self._on_change)
+        dbos = DBOS(
+            config={
+                "name": schedule.APPLICATION,
+                "system_database_url": self._settings.url,
+                "system_database_engine": database,
+                "application_version": schedule.APPLICATION_VERSION,
+                "executor_id": self._settings.executor,
+                "serializer": DBOSPortableJSONSerializer(),
+                "log_level": "ERROR",
+            }
+        )
+        # How often a job may die is counted per step and not here: see Work.
+        for name, body in (
+            (schedule.SEPARATE, self._work.separate),
+            (schedule.ENHANCE, self._work.enhance),
+        ):
+            DBOS.workflow(name=name, max_recovery_attempts=None)(_plain_function(body))
+        DBOS.listen_queues([])  # our own threads do, see _listen
+        DBOS.launch()
+        self._listen(dbos, schedule.SEPARATE, 1)
+        self._listen(dbos, schedule.ENHANCE, self._settings.cpu_workers)
+        self._begin(self._watch, "queue-watch")
+
+    def stop(self, timeout_s: float = 60.0) -> None:
+        """Leave every job where it is, to be resumed by the next start; takes up to a segment's time."""
+        from dbos import DBOS
+
+        self._stopping.set()
+        for bell in self._bells:
+            bell.stop()
+        until = time.monotonic() + timeout_s
+        while self._work.running and time.monotonic() < until:
+            time.sleep(0.01)
+        for thread in self._threads:
+            thread.join()
+        DBOS.destroy(destroy_registry=True)
+        self._store.release(self._settings.executor)
+        self._store.database.dispose()
+
+    def active(self) -> list[JobRecord]:
+        """The jobs that this engine is at, as they are now."""
+        return [running.reporter.record for running in list(self._work.running.values())]
+
+    def _listen(self, dbos: Any, queue_name: str, at_once: int) -> None:
+        """Take jobs from a queue as soon as there are any.
+
+        DBOS's own listeners look into the database at a fixed rate: too seldom for a musician who waits, or
+        too often for a computer that is idle. This runs the same loop, but rings when there is something.
+        """
+        from dbos import DBOS
+        from dbos._queue import queue_worker_thread
+
+        queue = DBOS.register_queue(
+            queue_name,
+            worker_concurrency=at_once,
+            polling_interval_sec=_FALLBACK_S,
+            on_conflict="always_update",
+        )
+        queue.database_backed_queue = False  # its settings need not be read again each time
+        bell = Bell()
+        self._bells.append(bell)
+        self._begin(lambda: queue_worker_thread(bell, dbos, queue), f"queue-{queue_name}")
+
+    def _begin(self, target: Callable[[], None], name: str) -> None:
+        thread = threading.Thread(target=target, name=name, daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _watch(self) -> None:
+        changes = Changes(self._settings.url)
+        changed_at, rung_at, tidied_at, tidy = time.monotonic(), 0.0, 0.0, True
+        while not self._stopping.wait(_BUSY_S if self._work.running else _IDLE_S):
+            now = time.monotonic()
+            try:
+                if changes.any():
+                    changed_at, tidy = now, True
+                    self._pass_on_cancels()
+                    self._ring()
+                elif now - changed_at < _LINGER_S and now - rung_at > _ASK_AGAIN_S:
+                    rung_at = now
+                    self._ring()
+                if tidy and now - tidied_at > _TIDY_S:
+                    tidied_at, tidy = now, self._tidy_up()
+            except Exception:
+                logger.exception("The queue's watch goes on after an error")
+                self._stopping.wait(1.0)
+        changes.close()
+
+    def _ring(self) -> None:
+        for bell in self._bells:
+            bell.ring()
+
+    def _pass_on_cancels(self) -> None:
+        running = dict(self._work.running)
+        if running:
+            for job_id in self._store.cancelled_among(running):
+                running[job_id].reporter.cancel()
+
+    def _tidy_up(self) -> bool:
+        """Remove what is left of ended jobs, take up orphans; True if there is more to do."""
+        self._adopt_orphans()
+        ended = self._store.leftovers(_TIDY_JOBS)
+        long_ago = time.time() - _TIDY_S
+        done = [
+            record
+            for record in ended
+            if (record.ended_at or 0) < long_ago and record.job_id not in self._work.running
+        ]
+        for record in done:
+            discard_job_folder(record.spec.out_dir, record.spec.source, record.job_id)
+        job_ids = [record.job_id for record in done]
+        schedule.forget(self._store.database, job_ids)
+        self._store.tidied(job_ids)
+        return bool(ended) or bool(self._unattended_since)
+
+    def _adopt_orphans(self) -> None:
+        """Queue again what was dropped while the database was full or out of reach."""
+        now = time.monotonic()
+        mine = self._store.running_on(self._settings.executor)
+        unattended = [job_id for job_id in mine if job_id not in self._work.running]
+        self._unattended_since = {job_id: self._unattended_since.get(job_id, now) for job_id in unattended}
+        for job_id, since in self._unattended_since.items():
+            if now - since > _ORPHAN_S:
+                schedule.resume(self._store.database, job_id)
+
+
+def _plain_function(method: Callable[..., None]) -> Callable[..., None]:
+    """DBOS tells functions from methods by their attributes; this has none of a method's."""
+
+    def function(*arguments: Any) -> None:
+        method(*arguments)
+
+    return function
