@@ -1,0 +1,137 @@
+-- stemfix_actions: what each menu entry does, from the selection to the tracks.
+return function (lib)
+  local M = {}
+  local files, compat, engine = lib.use ("files"), lib.use ("compat"), lib.use ("engine")
+  local regions, jobs, bring = lib.use ("region"), lib.use ("jobs"), lib.use ("bring_in")
+  local POLL_US = 30000
+  local LEASE_EVERY_US = 3000000
+  local NOT_UNDONE = "Undo takes the stems away and brings the region back; the new tracks stay, empty."
+
+  local function finish (batch)
+    bring.run (batch.jobs)
+    jobs.remember (batch)
+    jobs.forget (batch)
+    lib.log ("Brought in:", batch.id, NOT_UNDONE)
+  end
+
+  --- Follow a batch in Ardour's own progress window, then bring it in. Returns "done" or "cancelled".
+  local function follow (batch, window)
+    local watch, leased_at = engine.watch (), ARDOUR.LuaAPI.monotonic_time ()
+    local at
+    repeat
+      watch ()
+      at = jobs.look (batch)
+      if window:progress (at.progress, at.text) then
+        jobs.cancel (batch)
+        return "cancelled"
+      end
+      if ARDOUR.LuaAPI.monotonic_time () - leased_at > LEASE_EVERY_US then
+        jobs.lease (batch, true)
+        leased_at = ARDOUR.LuaAPI.monotonic_time ()
+      end
+      if not at.done then ARDOUR.LuaAPI.usleep (POLL_US) end
+    until at.done
+    finish (batch)
+    return "done"
+  end
+
+  local function enhance (preset, background)
+    if Session:actively_recording () then lib.fail ("Ardour is recording. Stop first.") end
+    local selected = regions.selected ()
+    local window = LuaDialog.ProgressWindow ("stemfix", true)
+    local batch
+    local outcome, why = lib.try (function ()
+      window:progress (0, "Reading the region")
+      batch = jobs.submit (selected, preset, function (fraction) return window:progress (fraction, "") end)
+      if not batch then return "cancelled" end
+      if background then
+        engine.watch () ()
+        jobs.lease (batch, false)
+        return "background"
+      end
+      return follow (batch, window)
+    end)
+    window:done ()
+    window = nil
+    collectgarbage ()
+    if not outcome then
+      if batch then jobs.cancel (batch) end
+      lib.fail (why)
+    end
+    lib.log ("Outcome:", outcome)
+  end
+
+  function M.enhance ()
+    local settings = lib.settings ()
+    enhance (settings.preset or "balanced", settings.background)
+  end
+
+  function M.separate ()
+    enhance ("none", lib.settings ().background)
+  end
+
+  function M.enhance_with_preset ()
+    local settings = lib.settings ()
+    regions.selected ()
+    local values, names = {}, settings.presets or { "fast", "balanced", "maximum" }
+    for _, name in ipairs (names) do values[name] = name end
+    local chosen = LuaDialog.Dialog ("stemfix: Enhance selected region", {
+      { type = "dropdown", key = "preset", title = "Preset", values = values, default = settings.preset or "balanced" },
+      { type = "checkbox", key = "background", title = "Go on working meanwhile", default = settings.background == true },
+    }):run ()
+    if chosen then enhance (chosen.preset, chosen.background) end
+  end
+
+  function M.import_last ()
+    local batch = jobs.last ()
+    for _, waiting in ipairs (jobs.pending ()) do
+      if jobs.look (waiting).done then batch = waiting end
+    end
+    if not batch then lib.fail ("stemfix has no result for this session yet.") end
+    finish (batch)
+  end
+
+  function M.open_comparison ()
+    local batch = jobs.last ()
+    local result = batch and batch.jobs[#batch.jobs].result
+    if not result or not result.folder then lib.fail ("stemfix has no result for this session yet.") end
+    for _, name in ipairs ({ "comparison.html", "report.html", "index.html" }) do
+      if files.exists (result.folder .. "/" .. name) then
+        lib.log ("Opening", result.folder .. "/" .. name)
+        return compat.open (result.folder .. "/" .. name)
+      end
+    end
+    lib.tell ("Info", "There is no comparison page for this result yet. It lies in " .. result.folder)
+  end
+
+  --- What the hook calls ten times a second: bring in what finished without a window.
+  function M.make_tick ()
+    local count, watches, busy = 0, {}, false
+    return function ()
+      count = count + 1
+      if busy or count % 5 ~= 0 then return end
+      if not files.exists (jobs.folder () .. "/pending.json") then return end
+      busy = true
+      for _, batch in ipairs (jobs.pending ()) do
+        if not jobs.is_leased (batch) and not Session:actively_recording () then
+          watches[batch.id] = watches[batch.id] or engine.watch ()
+          local _, why = lib.try (function ()
+            if jobs.look (batch).done then
+              finish (batch)
+            else
+              watches[batch.id] ()
+            end
+            return true
+          end)
+          if why then
+            jobs.cancel (batch)
+            lib.try (lib.tell, "Error", why)
+          end
+        end
+      end
+      busy = false
+    end
+  end
+
+  return M
+end

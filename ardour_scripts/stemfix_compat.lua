@@ -1,0 +1,63 @@
+-- stemfix_compat: what differs between Ardour 7, 8 and 9 and between systems, each behind one small function.
+return function (lib)
+  local M = {}
+
+  --- Whether scripts may start programs: Ardour 8 has a preference that forbids it.
+  function M.can_run_programs ()
+    return os.forkexec ~= nil and os.execute ~= nil
+  end
+
+  --- A new track with `channels` inputs that is named `name`, at place `order` in the mixer.
+  function M.new_audio_track (channels, outputs, order, name)
+    -- The third argument is a group: nil serves as a pointer (7, 8) and as a shared one (9).
+    local made = Session:new_audio_track (channels, outputs, nil, 1, name, order, ARDOUR.TrackMode.Normal, false, false)
+    return made:table ()[1]
+  end
+
+  --- Take tracks away again that were made a moment ago, where Ardour can (8 and later). True if it could.
+  function M.remove_track (track)
+    if not Session.remove_route then return false end
+    return (pcall (function () Session:remove_route (track) end))
+  end
+
+  --- Quote a word for the shell.
+  function M.quote (word)
+    return "'" .. word:gsub ("'", "'\\''") .. "'"
+  end
+
+  --- Run a command and wait. What it returns differs (7 says 0 whatever happened): look at what it should have done.
+  function M.execute (command)
+    os.execute (command)
+  end
+
+  --- Make a folder and those above it, private to the user.
+  function M.make_folder (path)
+    M.execute ("mkdir -p -m 700 -- " .. M.quote (path))
+  end
+
+  --- Let `target` be the same file as `source`, without a copy. Where the disk can't, there is no target then.
+  function M.link (source, target)
+    M.execute ("ln -- " .. M.quote (source) .. " " .. M.quote (target) .. " 2>/dev/null")
+  end
+
+  --- Start a program that outlives Ardour, without the library paths that Ardour sets for itself.
+  function M.start (program, arguments, environment, log)
+    local words = { "unset LD_LIBRARY_PATH LD_PRELOAD GTK_PATH GTK_MODULES GDK_PIXBUF_MODULE_FILE GTK2_RC_FILES",
+      " VAMP_PATH FONTCONFIG_FILE PYTHONHOME PYTHONPATH ARDOUR_BUNDLED PREBUNDLE_ENV; " }
+    for name, value in pairs (environment or {}) do
+      words[#words + 1] = "export " .. name .. "=" .. M.quote (value) .. "; "
+    end
+    words[#words + 1] = "umask 077; nohup setsid " .. M.quote (program)
+    for _, argument in ipairs (arguments) do words[#words + 1] = " " .. M.quote (argument) end
+    words[#words + 1] = " >" .. M.quote (log) .. " 2>&1 </dev/null &"
+    os.forkexec ("/bin/sh", "-c", table.concat (words))
+  end
+
+  --- Open a file or a folder in the program that the desktop has for it.
+  function M.open (path)
+    M.execute ("(unset LD_LIBRARY_PATH GTK_PATH; xdg-open " .. M.quote (path) .. " || open " .. M.quote (path)
+      .. ") >/dev/null 2>&1 &")
+  end
+
+  return M
+end
