@@ -38,6 +38,9 @@ class JobOptions:
     as_json: bool
     dry_run: bool
     quiet: bool
+    #: Hand the jobs to the engine instead of doing them here, and perhaps wait for their ends.
+    queue: bool = False
+    wait: bool = False
     preset: str = "none"
     #: A separation alone has no mix: it would be the source again.
     write_mix: bool = True
@@ -122,6 +125,8 @@ _OPTIONS = [
     click.option("--force", is_flag=True, help="Publish even if a stem moved against itself."),
     click.option("--yes", is_flag=True, envvar="STEMFIX_YES", help="Pull missing weights without asking."),
     click.option("--json", "as_json", is_flag=True, help="One line of JSON per recording on stdout."),
+    click.option("--queue", is_flag=True, help="Hand the jobs to the engine, print their ids, and return."),
+    click.option("--wait", is_flag=True, help="With --queue: show their progress until they end."),
     click.option("--dry-run", is_flag=True, help="Say what would be done and stop."),
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),
 ]

@@ -70,7 +70,7 @@ def engine_facts(engine: EngineStatus, now: float) -> list[str]:
     if engine.state == "stopped":
         return [f"{HOW_TO_START}. Jobs wait in the queue until then."]
     if engine.state == "silent":
-        return [f"process {engine.pid} does not answer", "if that lasts, stop it; jobs go on when it is started again"]
+        return [f"process {engine.pid} does not answer", "if that lasts, stop it and start it again"]
     facts = [engine.device or "device not known yet"]
     if engine.model:
         facts.append(f"{engine.model} {'warm' if engine.warm else 'cold'}")
