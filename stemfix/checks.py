@@ -12,7 +12,7 @@ from importlib import import_module, metadata
 from pathlib import Path
 
 from engine.errors import StemfixError
-from stemfix.check import Check
+from stemfix.check import Check, State
 from stemfix.memory import memory_bytes
 from stemfix.text import bytes_text
 
@@ -32,7 +32,7 @@ _PYTHONS = ((3, 10), (3, 13))
 def all_checks() -> Iterator[Check]:
     """Every check in turn; one that breaks is itself a failure."""
     checks: list[Callable[[], Iterator[Check]]] = [
-        *(_python, _packages, _device, _memory, _folders, _weights, _tools),
+        *(_python, _packages, _device, _memory, _folders, _weights, _tools, _ardour),
         _self_test,
     ]
     for check in checks:
@@ -157,6 +157,26 @@ def _tools() -> Iterator[Check]:
             yield Check(tool, "hint", "absent", purpose)
         else:
             yield Check(tool, "ok", place)
+
+
+def _ardour() -> Iterator[Check]:
+    from daw_bridge.ardour.folders import ardour_folders
+    from daw_bridge.ardour.status import status
+    from daw_bridge.scripts import script_files
+    from stemfix import __version__
+
+    for folder in ardour_folders():
+        found = status(folder, script_files("ardour_scripts"), __version__)
+        if not found.is_installed:
+            remedy = "For stemfix in its menu: stemfix daw install ardour"
+            yield Check("ardour", "hint", f"{folder.name} is there, without stemfix", remedy)
+            continue
+        for problem in (*found.problems, *found.hints):
+            what, _, remedy = problem.partition(": ")
+            state: State = "failed" if problem in found.problems else "hint"
+            yield Check("ardour", state, f"{folder.name}: {what}", f"{remedy[:1].upper()}{remedy[1:]}")
+        if not found.problems and not found.hints:
+            yield Check("ardour", "ok", f"{folder.name}, {len(found.bound.slots)} actions")
 
 
 def _self_test() -> Iterator[Check]:

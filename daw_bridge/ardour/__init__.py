@@ -1,0 +1,1 @@
+"""Ardour: its configuration folders, and stemfix's actions in them."""
