@@ -27,7 +27,7 @@ from engine.spool.private_files import ready_data_dir
 
 if TYPE_CHECKING:
     from engine.queue.client import QueueClient
-    from engine.queue.runtime import QueueRunner
+    from engine.queue.runner import QueueRunner
 
 #: How long a stop may take; a native call that does not return by then ends with the process.
 STOP_S = 2.5
@@ -90,7 +90,7 @@ def _serve(settings: EngineConfig, models: ModelProvider | None, stop: threading
         _log.info("Engine %s starts on %s", os.getpid(), data_dir())
 
         from engine.queue.client import QueueClient
-        from engine.queue.runtime import QueueRunner
+        from engine.queue.runner import QueueRunner
         from engine.queue.settings import QueueSettings
 
         given = {"url": settings.queue_url, "cpu_workers": settings.cpu_workers, "device": settings.device}

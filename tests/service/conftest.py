@@ -85,6 +85,10 @@ class Studio:
         found: SpoolStatus = wait_for(look)
         return found
 
+    def until(self, condition: Callable[[], Any]) -> None:
+        """Return when the condition is true."""
+        wait_for(condition)
+
     def close(self) -> None:
         """End every engine on the data folder."""
         if (beat := engine_alive()) and beat.pid not in [process.pid for process in self.started]:

@@ -14,9 +14,20 @@ import pytest
 
 from engine.queue.records import JobState
 from engine.service.log import log_path
-from engine.spool.client import engine_alive, heartbeat_path, read_heartbeat, read_result, request_cancel
+from engine.spool.client import (
+    engine_alive,
+    heartbeat_path,
+    read_heartbeat,
+    read_result,
+    read_status,
+    request_cancel,
+)
+from engine.spool.models import SpoolStatus
 
 posix = pytest.mark.skipif(os.name == "nt", reason="signals as POSIX has them")
+
+
+NOTHING = SpoolStatus(job_id="none", state=JobState.QUEUED, time=0.0)
 
 
 def rewrite_heartbeat(**fields: Any) -> None:
@@ -36,7 +47,7 @@ def test_a_killed_engine_is_told_from_a_living_one_and_its_job_ends_in_the_next(
     job_id = studio.submit(studio.song(8))
     studio.wait(job_id, JobState.RUNNING)
     first.kill()
-    assert engine_alive() is None, "a zombie is no engine"
+    studio.until(lambda: engine_alive() is None)  # a zombie is no engine
     first.wait()
     assert engine_alive() is None
     assert read_heartbeat() is not None, "nobody removes a killed engine's heartbeat"
@@ -74,7 +85,8 @@ def test_a_stopped_engine_leaves_its_job_to_the_next(studio: Any, name: str) -> 
 def test_a_native_call_does_not_hold_a_stop_up(studio: Any) -> None:
     engine = studio.start(segment_s=600)
     job_id = studio.submit(studio.song(2))
-    studio.wait(job_id, JobState.RUNNING)
+    studio.until(lambda: (read_status(job_id) or NOTHING).stage == "separate")
+    time.sleep(0.5)  # it sleeps for ten minutes by now
     engine.terminate()
     assert engine.wait(30) == 0
     assert engine_alive() is None

@@ -73,6 +73,7 @@ def test_a_planted_link_leads_nowhere(at_work: Any) -> None:
     for name in ("status.json", "result.json"):
         (folder / name).symlink_to(outside / name)
     job = {"spool_version": "1.0", "model": "fake", "source": str(source), "out_dir": str(at_work.out)}
+    (folder / "job.tmp").touch(mode=0o600)
     (folder / "job.tmp").write_text(json.dumps(job))
     (folder / "job.tmp").rename(folder / "job.json")
     at_work.wait("planted")
