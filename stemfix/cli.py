@@ -17,10 +17,13 @@ COMMANDS = {
     "models": ("stemfix.commands.models", "List, pull, verify and remove separation models."),
     "presets": ("stemfix.commands.presets", "List, show and check presets."),
     "up": ("stemfix.commands.up", "Run the engine and the watched folders together."),
+    "watch": ("stemfix.commands.watch", "Turn recordings that are put into a folder into jobs."),
     "engine": ("stemfix.commands.engine", "Run the audio engine here."),
     "service": ("stemfix.commands.service", "Start 'stemfix up' whenever you log on."),
     "config": ("stemfix.commands.config", "Show the configuration file, or write one to begin with."),
     "cache": ("stemfix.commands.cache", "Show or clear the cache of separated stems."),
+    "daw": ("stemfix.commands.daw", "Put stemfix's actions into a DAW, or take them out."),
+    "ardour": ("stemfix.commands.ardour", "Trigger stemfix's actions in an open Ardour."),
     "doctor": ("stemfix.commands.doctor", "Check that this machine has what stemfix needs."),
 }
 

@@ -9,7 +9,7 @@ from filelock import FileLock, Timeout
 
 from engine.errors import StemfixError
 from engine.paths import data_dir
-from engine.spool.private_files import private_folder
+from engine.spool.private_files import ready_data_dir
 
 #: Longer than `is_up` holds the lock to see whether it is free.
 _PATIENCE_S = 1.0
@@ -18,7 +18,7 @@ _PATIENCE_S = 1.0
 @contextmanager
 def only_up() -> Iterator[None]:
     """Hold the lock within the block. Raises StemfixError where another process has it."""
-    folder = data_dir() if data_dir().is_dir() else private_folder(data_dir())
+    folder = ready_data_dir()
     lock = FileLock(folder / "up.lock", mode=0o600)
     try:
         lock.acquire(timeout=_PATIENCE_S)

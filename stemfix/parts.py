@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 
 from engine.config import Config
 from stemfix.supervisor import Part
@@ -18,7 +19,7 @@ def parts(config: Config) -> list[Part]:
         from watchers.settings import WatchSettings, check_together
 
         check_together(config.tables("watch", WatchSettings))
-        found.append(Part("watch", _command("watch")))
+        found.append(Part("watch", _command("watch"), elsewhere=_watch))
     return found
 
 
@@ -31,3 +32,15 @@ def _engine() -> int | None:
 
     beat = engine_alive()
     return None if beat is None else beat.pid
+
+
+def _watch() -> int | None:
+    import psutil
+
+    from watchers.status import HEARTBEAT_S, read_heartbeat
+
+    beat = read_heartbeat()
+    fresh = (
+        beat is not None and abs(time.time() - beat.time) < 5 * HEARTBEAT_S and psutil.pid_exists(beat.pid)
+    )
+    return beat.pid if beat is not None and fresh else None
