@@ -63,6 +63,8 @@ return function (lib)
     if source.original then order = source.original:presentation_info_ptr ():order () + 1 end
     local group = Session:new_route_group ("stemfix " .. source.name)
     group:set_rgba (GROUP_COLOUR)
+    -- Each stem keeps its own colour.
+    group:set_color (false)
     source.tracks = {}
     for index, name in ipairs (names) do
       local at = source.original and order + index - 1 or order
@@ -122,10 +124,13 @@ return function (lib)
   end
 
   --- Bring the stems of all jobs ({ what, result } each) in, or fail with the session as it was.
-  function M.run (jobs)
+  function M.run (given)
     M.refuse_while_recording ()
     -- Whatever can fail comes before the first change.
-    for _, job in ipairs (jobs) do job.stems = stem_files.check (job.what, job.result) end
+    local jobs = {}
+    for index, job in ipairs (given) do
+      jobs[index] = { what = job.what, stems = stem_files.check (job.what, job.result) }
+    end
     local sources = by_track (jobs)
     for _, job in ipairs (jobs) do
       for _, stem in ipairs (job.stems) do

@@ -1,0 +1,425 @@
+"""A real Ardour on a virtual screen, in a home of its own, driven by OSC, by mouse and by Lua."""
+
+from __future__ import annotations
+
+import base64
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pythonosc.udp_client import SimpleUDPClient
+
+HERE = Path(__file__).parent
+SCRIPTS = HERE.parents[1] / "ardour_scripts"
+ENGINE = HERE / "stand_in_engine.py"
+#: Slots of Ardour's menu of scripts, in which the actions are bound here.
+ACTIONS = {
+    "console": 1,
+    "stemfix_enhance": 2,
+    "stemfix_enhance_with_preset": 3,
+    "stemfix_separate": 4,
+    "stemfix_import_last": 5,
+    "stemfix_open_comparison": 6,
+}
+#: LuaTimerDS in Ardour 7.0 to 8.12.
+_TIMER_SIGNAL = "1" + "0" * 47
+_TIMEOUT_S = 60.0
+
+
+class ArdourError(AssertionError):
+    """Ardour did not do what was waited for."""
+
+
+def wait_for(what: str, found: Callable[[], object], timeout_s: float = _TIMEOUT_S) -> object:
+    """What `found` returns once it is true."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        if result := found():
+            return result
+        if time.monotonic() > deadline:
+            raise ArdourError(f"{what}: waited {timeout_s:.0f} s in vain")
+        time.sleep(0.02)
+
+
+class Home:
+    """A home folder in which Ardour is set up and the scripts are installed, and the data folder beside it."""
+
+    def __init__(self, folder: Path, python: Path) -> None:
+        self.folder = folder
+        self.config = folder / "config" / "ardour7"
+        self.scripts = self.config / "scripts"
+        self.data = folder / "data"
+        self.port = random.randint(20_000, 40_000)
+        (self.config / "export").mkdir(parents=True)
+        self.scripts.mkdir()
+        self.data.mkdir(mode=0o700)
+        (self.config / ".a7").touch()
+        shutil.copy(HERE / "float32.preset", self.config / "export")
+        for script in SCRIPTS.glob("*.lua"):
+            shutil.copy(script, self.scripts)
+        # Ardour asks for `python -m stemfix engine`.
+        stand_in = folder / "python"
+        stand_in.write_text(f'#!/bin/sh\nexec "{python}" "{ENGINE}"\n')
+        stand_in.chmod(0o755)
+        self.use_engine(stand_in)
+        self._write_bindings()
+
+    def use_engine(self, python: Path, **more: str) -> None:
+        """Write the settings that the installer writes; `more` are Lua values."""
+        fields = {
+            "python": f'"{python}"',
+            "data_dir": f'"{self.data}"',
+            "preset": '"none"',
+            "background": "false",
+            "version": '"0"',
+            **more,
+        }
+        text = ", ".join(f"{key} = {value}" for key, value in fields.items())
+        (self.scripts / "stemfix_settings.lua").write_text(f"return {{ {text} }}\n")
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """What Ardour, and the engine that it starts, see."""
+        kept = {key: os.environ[key] for key in ("PATH", "VIRTUAL_ENV", "LANG") if key in os.environ}
+        return {
+            **kept,
+            "HOME": str(self.folder),
+            "XDG_CONFIG_HOME": str(self.folder / "config"),
+            "XDG_CACHE_HOME": str(self.folder / "cache"),
+            "XDG_DATA_HOME": str(self.folder / "share"),
+            "STEMFIX_DATA_DIR": str(self.data),
+            "STEMFIX_CACHE_DIR": str(self.folder / "stem-cache"),
+            "STEMFIX_CONFIG_DIR": str(self.folder / "stemfix-config"),
+            "OMP_NUM_THREADS": "1",
+            "LC_ALL": "C.UTF-8",
+            "NO_AT_BRIDGE": "1",
+            "PULSE_SERVER": "none",
+            "JACK_NO_START_SERVER": "1",
+            # Ardour before 8.5 corrupts its heap with AVX-512.
+            "ARDOUR_FPU_FLAGS": "95",
+            "ARDOUR_TRY_AUTOSTART_ENGINE": "1",
+            **more,
+        }
+
+    def write_config(self, rate: int, native_format: str = "") -> None:
+        """Ardour's own configuration: no wizard, a silent sound card at `rate`, OSC on."""
+        options = {
+            "osc-port": self.port,
+            "try-autostart-engine": 1,
+            "hide-dummy-backend": 0,
+            "default-session-parent-dir": self.folder,
+            "discover-plugins-on-start": 0,
+            "show-video-server-dialog": 0,
+            "periodic-safety-backups": 0,
+        }
+        lines = "".join(f'<Option name="{key}" value="{value}"/>' for key, value in options.items())
+        (self.config / "config").write_text(
+            '<?xml version="1.0" encoding="UTF-8"?>\n<Ardour>'
+            f"<Config>{lines}</Config><Extra><AudioMIDISetup><EngineStates>"
+            '<State backend="None (Dummy)" driver="Normal Speed" device="Silence" input-device="" '
+            f'output-device="" sample-rate="{rate}" buffer-size="1024" n-periods="0" input-latency="0" '
+            'output-latency="0" lm-input="" lm-output="" active="1" use-buffered-io="0" '
+            'midi-option="1 in, 1 out, Silence" lru="1700000000"><MIDIDevices/></State>'
+            "</EngineStates></AudioMIDISetup></Extra><ControlProtocols>"
+            '<Protocol name="Open Sound Control (OSC)" active="1" debugmode="0" address-only="0" '
+            'remote-port="0" banksize="0" striptypes="31" feedback="0" gainmode="0" send-page-size="0" '
+            'plug-page-size="0"/></ControlProtocols></Ardour>\n'
+        )
+
+    def new_session(self, name: str, rate: int) -> Path:
+        """An empty session; returns its file."""
+        self.write_config(rate)
+        folder = self.folder / name
+        self._run(["ardour7-new_session", "-s", str(rate), str(folder), name])
+        return folder / f"{name}.ardour"
+
+    def export(self, session: Path, out: Path, first: int, stop: int) -> Path:
+        """Master out of the saved session over `[first, stop)` as a float WAV file."""
+        for pending in session.parent.glob("*.pending"):
+            pending.unlink()
+        script = HERE / "export.lua"
+        self._run(
+            ["ardour7-lua", script, session.parent, session.stem, out.parent, out.stem, str(first), str(stop)]
+        )
+        return out
+
+    def log(self) -> str:
+        """What the scripts wrote into their log."""
+        path = self.data / "ardour.log"
+        return path.read_text() if path.exists() else ""
+
+    def stop_engine(self) -> None:
+        """End the engine that Ardour started, if there is one."""
+        for pid in self.engine_pids():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)
+        wait_for("the engine's end", lambda: not self.engine_pids(), 15)
+
+    def kill_engine(self) -> None:
+        """kill -9."""
+        for pid in self.engine_pids():
+            os.kill(pid, signal.SIGKILL)
+
+    def engine_pids(self) -> list[int]:
+        """Processes of the stand-in that work on this home."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if (
+                    str(ENGINE).encode() in (folder / "cmdline").read_bytes()
+                    and f"STEMFIX_DATA_DIR={self.data}\0".encode() in (folder / "environ").read_bytes()
+                ):
+                    found.append(int(folder.name))
+        return found
+
+    def _run(self, command: list[object]) -> None:
+        done = subprocess.run(
+            [str(word) for word in command],
+            env=self.environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=120,
+        )
+        if done.returncode:
+            raise ArdourError(f"{command[0]} failed:\n{done.stdout.decode(errors='replace')[-3000:]}")
+
+    def _write_bindings(self) -> None:
+        payload = b"scripts = {} "
+        for name, slot in ACTIONS.items():
+            path = HERE / "console.lua" if name == "console" else SCRIPTS / f"{name}.lua"
+            payload += _binding(b"scripts[%d]" % slot, path)
+        hook = base64.b64encode(_binding(b"s", SCRIPTS / "stemfix_hook.lua")).decode()
+        (self.config / "ui_scripts").write_text(
+            '<?xml version="1.0" encoding="UTF-8"?>\n<UIScripts><ActionScript lua="Lua 5.3">'
+            f'{base64.b64encode(payload).decode()}</ActionScript><ActionHooks><LuaCallback lua="Lua 5.3" '
+            f'id="900000" name="stemfix" signals="{_TIMER_SIGNAL}">{hook}</LuaCallback></ActionHooks></UIScripts>\n'
+        )
+
+
+def _quoted(text: bytes) -> bytes:
+    return b'"' + b"".join(b"\\%03d" % c if not 32 <= c < 127 or c in b'"\\' else b"%c" % c for c in text) + b'"'
+
+
+def _binding(slot: bytes, path: Path) -> bytes:
+    source = path.read_bytes()
+    name = source.split(b'name"] = "' if b'["name"]' in source else b'name = "')[1].split(b'"')[0]
+    chunk = b"local function ardour () end\n" + source + b"\nreturn factory (...)\n"
+    parts = {b"n": name, b"s": source, b"f": chunk}
+    return slot + b" = {} " + b"".join(
+        slot + b'["%s"] = ' % key + _quoted(value) + b" " for key, value in parts.items()
+    ) + slot + b'["a"] = {} '
+
+
+@contextmanager
+def virtual_screen(width: int = 1600, height: int = 1000) -> Iterator[str]:
+    """An X server without a screen; yields its DISPLAY."""
+    reader, writer = os.pipe()
+    server = subprocess.Popen(
+        ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"],
+        pass_fds=[writer],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(writer)
+    with os.fdopen(reader) as pipe:
+        number = pipe.readline().strip()
+    if not number:
+        raise ArdourError("Xvfb does not start")
+    try:
+        yield f":{number}"
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+class Ardour:
+    """One running Ardour with one session open."""
+
+    def __init__(self, home: Home, session: Path, display: str) -> None:
+        self.home = home
+        self.session = session
+        self._environment = home.environment(DISPLAY=display)
+        self._osc = SimpleUDPClient("127.0.0.1", home.port)
+        self._output = open(home.folder / "ardour-output.log", "ab")
+        self._process = subprocess.Popen(
+            ["ardour", "-n", "-a", str(session)],
+            env=self._environment,
+            stdout=self._output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            wait_for("Ardour's start", self._answers)
+        except BaseException:
+            self.picture(home.folder / "start-failed.png")
+            self.kill()
+            raise
+
+    def _answers(self) -> bool:
+        if self._process.poll() is not None:
+            raise ArdourError(f"Ardour ended with status {self._process.returncode}")
+        try:
+            return self.lua("say (Session:name ())", timeout_s=0.5) == [self.session.stem]
+        except ArdourError:
+            return False
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def act(self, name: str) -> None:
+        """Trigger one of `ACTIONS` over OSC; it does not wait for its end."""
+        self.access(f"LuaAction/script-{ACTIONS[name]}")
+
+    def access(self, action: str) -> None:
+        """Trigger one of Ardour's own actions over OSC."""
+        self._osc.send_message("/access_action", action)
+
+    def send(self, address: str, *values: object) -> None:
+        self._osc.send_message(address, list(values))
+
+    def lua(self, chunk: str, timeout_s: float = 30.0) -> list[str]:
+        """Run Lua in Ardour's main thread; what it gave to `say`, line by line."""
+        given, answer = self.home.config / "console-in.lua", self.home.config / "console-out"
+        answer.unlink(missing_ok=True)
+        given.write_text(f"local say = ...\n{chunk}\n")
+        self.act("console")
+        deadline = time.monotonic() + timeout_s
+        while not answer.exists():
+            if time.monotonic() > deadline:
+                raise ArdourError(f"Ardour does not answer to: {chunk[:200]}")
+            if self._process.poll() is not None:
+                raise ArdourError(f"Ardour ended with status {self._process.returncode}")
+            time.sleep(0.005)
+        lines = answer.read_text().split("\n")
+        if lines and lines[-1].startswith("ERROR"):
+            raise ArdourError(f"{lines[-1]} in: {chunk[:500]}")
+        return [line for line in lines if line]
+
+    def add_region(self, wav: Path, position: int, start: int = 0, length: int | None = None) -> str:
+        """Import a file as a new track of its name, and trim its region; returns the region's id."""
+        trim = "" if length is None else f"r:trim_end (Temporal.timepos_t ({position + length}))"
+        (found,) = self.lua(
+            f"""
+            local files = C.StringVector () files:push_back ("{wav}")
+            Editor:do_import (files, Editing.ImportSerializeFiles, Editing.ImportAsTrack,
+              ARDOUR.SrcQuality.SrcBest, ARDOUR.MidiTrackNameSource.SMFTrackName,
+              ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore, Temporal.timepos_t (0),
+              ARDOUR.PluginInfo (), ARDOUR.Track (), false)
+            local r = Session:route_by_name ("{wav.stem}"):to_track ():playlist ():region_list ():table ()[1]
+            if {start} > 0 then r:trim_front (Temporal.timepos_t ({start})) end
+            r:set_position (Temporal.timepos_t ({position}))
+            {trim}
+            say (r:to_stateful ():id ():to_s ())
+            """
+        )
+        return found
+
+    def select(self, *ids: str) -> None:
+        """Select regions. Ardour draws a region some time after it made it."""
+
+        def selected() -> bool:
+            try:
+                lines = self.lua(
+                    f"""
+                    local ids = {{ {", ".join(f'["{id}"] = true' for id in ids)} }}
+                    local sl, n = ArdourUI.SelectionList (), 0
+                    for _, r in pairs (ARDOUR.RegionFactory.regions ():table ()) do
+                      if ids[r:to_stateful ():id ():to_s ()] then
+                        sl:push_back (Editor:regionview_from_region (r)) n = n + 1
+                      end
+                    end
+                    Editor:set_selection (sl, ArdourUI.SelectionOp.Set)
+                    say (#Editor:get_selection ().regions:regionlist ():table ())
+                    """
+                )
+            except ArdourError as error:
+                if "invalid pointer" in str(error):
+                    time.sleep(0.1)
+                    return False
+                raise
+            return lines == [str(len(ids))]
+
+        wait_for("the regions' drawings", selected, 20)
+
+    def wait_for_log(self, text: str, since: int = 0, timeout_s: float = _TIMEOUT_S) -> str:
+        """Wait until the scripts' log holds `text` after its first `since` characters; returns that part."""
+
+        def found() -> bool:
+            if self._process.poll() is not None:
+                raise ArdourError(f"Ardour ended with status {self._process.returncode}")
+            return text in self.home.log()[since:]
+
+        try:
+            wait_for(f"'{text}' in the log", found, timeout_s)
+        except ArdourError as error:
+            self.picture(self.home.folder / "not-in-log.png")
+            raise ArdourError(f"{error}; it holds:\n{self.home.log()[since:]}") from None
+        return self.home.log()[since:]
+
+    def save(self) -> None:
+        self.lua('Session:save_state ("", false, false, false, false, false)')
+
+    def quit(self) -> None:
+        """Save and quit as a user does."""
+        self.save()
+        self.access("Common/Quit")
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.picture(self.home.folder / "quit-failed.png")
+            self.kill()
+            raise ArdourError("Ardour does not quit") from None
+        finally:
+            self._output.close()
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+        self._output.close()
+
+    def picture(self, path: Path) -> None:
+        """A screenshot."""
+        subprocess.run(["import", "-window", "root", str(path)], env=self._environment, timeout=30, check=False)
+
+    def mouse(self, *words: object) -> str:
+        """xdotool."""
+        done = subprocess.run(
+            ["xdotool", *map(str, words)], env=self._environment, capture_output=True, text=True, timeout=30
+        )
+        return done.stdout
+
+    def windows(self, title: str) -> list[tuple[int, int, int, int]]:
+        """Visible windows whose title matches: (x, y, width, height)."""
+        found = []
+        for window in self.mouse("search", "--onlyvisible", "--name", title).split():
+            lines = dict(
+                line.split("=", 1)
+                for line in self.mouse("getwindowgeometry", "--shell", window).splitlines()
+                if "=" in line
+            )
+            if lines:
+                found.append(tuple(int(lines[key]) for key in ("X", "Y", "WIDTH", "HEIGHT")))
+        return found  # type: ignore[return-value]
+
+    def click(self, x: int, y: int) -> None:
+        self.mouse("mousemove", x, y, "sleep", "0.05", "click", 1)
+
+    def close_dialog(self, title: str = "^stemfix$") -> None:
+        """Click the button at the lower right of a dialog: Close, or a progress window's Cancel."""
+        (found,) = wait_for(f"the dialog {title}", lambda: self.windows(title))[-1:]  # type: ignore[index]
+        x, y, width, height = found
+        self.click(x + width - 50, y + height - 25)
+
+
+def free_port() -> int:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
