@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
-from typing import TypeVar
+from contextlib import suppress
+from functools import lru_cache
 
 import psutil
 from pydantic import BaseModel, ValidationError
 
+import watchers.status
+from engine.config import config_path, load_config
+from engine.errors import OptionError
 from engine.paths import data_dir
 from engine.spool.client import engine_alive, is_fresh, read_heartbeat
 from engine.spool.models import EngineHeartbeat
 from stemfix.monitor.snapshot import BridgeStatus, EngineStatus, FolderStatus
+from watchers.settings import WatchSettings
 
-_Model = TypeVar("_Model", bound=BaseModel)
+_SHOWN = set(FolderStatus.model_fields)
 
 #: A part that said nothing for longer than this is taken for stopped, whatever its process does.
 _STALE_S = 15.0
-
-
-class WatchFile(BaseModel):
-    """`watch.json`: the watch-folder process."""
-
-    pid: int
-    time: float
-    folders: list[FolderStatus] = []
 
 
 class BridgeFile(BaseModel):
@@ -64,26 +60,43 @@ def read_engine() -> EngineStatus:
 
 
 def read_folders() -> tuple[FolderStatus, ...]:
-    """The watched folders; those of a process that is gone are `stopped`."""
-    found = _read(data_dir() / "watch.json", WatchFile)
-    if found is None:
+    """The watched folders; where nothing watches, those of the configuration are `stopped`."""
+    beat = watchers.status.read_heartbeat()
+    if beat is not None and _lives(beat.pid, beat.time):
+        return tuple(FolderStatus(**folder.model_dump(include=_SHOWN)) for folder in beat.folders)
+    stopped = "nobody watches it now. Start it: stemfix up"
+    return tuple(
+        FolderStatus(folder=folder, state="stopped", message=stopped) for folder in configured_folders()
+    )
+
+
+def configured_folders() -> tuple[str, ...]:
+    """What the configuration says is to be watched; nothing where it can't be read."""
+    try:
+        changed_ns = config_path().stat().st_mtime_ns
+    except OSError:
         return ()
-    if _lives(found.pid, found.time):
-        return tuple(found.folders)
-    stopped = {"state": "stopped", "message": "nobody watches it now; start it: stemfix up"}
-    return tuple(folder.model_copy(update=stopped) for folder in found.folders)
+    return _configured_folders(changed_ns)
+
+
+@lru_cache(maxsize=1)
+def _configured_folders(changed_ns: int) -> tuple[str, ...]:
+    try:
+        return tuple(str(settings.folder) for settings in load_config().tables("watch", WatchSettings))
+    except OptionError:
+        return ()
 
 
 def read_bridges() -> tuple[BridgeStatus, ...]:
     """The bridges that have ever run here."""
     bridges = []
     for path in sorted(data_dir().glob("bridge-*.json")):
-        if (found := _read(path, BridgeFile)) is not None:
-            name = path.stem.removeprefix("bridge-")
-            if _lives(found.pid, found.time):
-                bridges.append(BridgeStatus(name=name, state=found.state, message=found.message))
-            else:
-                bridges.append(BridgeStatus(name=name, state="stopped"))
+        name = path.stem.removeprefix("bridge-")
+        with suppress(OSError, ValidationError):
+            found = BridgeFile.model_validate_json(path.read_bytes())
+            lives = _lives(found.pid, found.time)
+            state, message = (found.state, found.message) if lives else ("stopped", "")
+            bridges.append(BridgeStatus(name=name, state=state, message=message))
     return tuple(bridges)
 
 
@@ -96,10 +109,3 @@ def _memory(beat: EngineHeartbeat) -> tuple[int | None, int | None]:
 
 def _lives(pid: int, spoke: float) -> bool:
     return abs(time.time() - spoke) < _STALE_S and psutil.pid_exists(pid)
-
-
-def _read(path: Path, model: type[_Model]) -> _Model | None:
-    try:
-        return model.model_validate_json(path.read_bytes())
-    except (OSError, ValidationError):
-        return None

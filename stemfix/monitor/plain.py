@@ -11,6 +11,7 @@ from stemfix.monitor.words import (
     ago_text,
     engine_facts,
     engine_text,
+    folder_text,
     job_name,
     left_text,
     queue_facts,
@@ -44,11 +45,10 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
         yield from (_ended(job, now) for job in queue.ended[:_LISTED])
     yield f"Watched folders: {len(snapshot.folders) or 'none'}"
     for folder in snapshot.folders:
-        counts = f"{folder.waiting} waiting, {folder.taken} taken, {folder.failed} failed"
-        yield f"  {folder.state}  {folder.folder}  {counts}{_reason(folder.message)}"
+        yield f"  {folder.folder}: {folder_text(folder)}"
     yield f"Bridges: {len(snapshot.bridges) or 'none'}"
     for bridge in snapshot.bridges:
-        yield f"  {bridge.state}  {bridge.name}{_reason(bridge.message)}"
+        yield f"  {bridge.name}: {bridge.state}{_reason(bridge.message)}"
 
 
 def _running(job: JobStatus) -> str:

@@ -10,7 +10,16 @@ from engine.queue.records import JobState
 from stemfix.monitor.cells import Cell, line, safe
 from stemfix.monitor.glyphs import Glyphs
 from stemfix.monitor.snapshot import BridgeStatus, FolderStatus, JobStatus
-from stemfix.monitor.words import HEALTHY, age_text, ago_text, job_name, left_text, result_text, state_text
+from stemfix.monitor.words import (
+    HEALTHY,
+    age_text,
+    ago_text,
+    folder_text,
+    job_name,
+    left_text,
+    result_text,
+    state_text,
+)
 from stemfix.text import speed_text
 
 GOOD, WARN, BAD, QUIET = "green", "yellow", "red", "dim"
@@ -83,13 +92,8 @@ def ended_line(job: JobStatus, width: int, glyphs: Glyphs, chosen: bool, now: fl
 
 
 def folder_line(folder: FolderStatus, width: int, glyphs: Glyphs) -> Text:
-    """Health, path, and what was taken; of a folder in trouble, the trouble."""
-    healthy = folder.state == "watching"
-    counts = [f"{folder.waiting:,} waiting", f"{folder.taken:,} taken"]
-    if folder.failed:
-        counts.append(f"{folder.failed:,} failed")
-    words = ", ".join(counts) if healthy else f"{folder.state}: {folder.message}".removesuffix(": ")
-    return _health_line(folder.state, folder.folder, words, width, glyphs)
+    """Health, path, and what became of its files."""
+    return _health_line(folder.state, folder.folder, folder_text(folder), width, glyphs)
 
 
 def bridge_line(bridge: BridgeStatus, width: int, glyphs: Glyphs) -> Text:
@@ -123,7 +127,7 @@ def _rest(width: int, *others: int) -> int:
 def _stages(job: JobStatus, width: int, glyphs: Glyphs) -> Text:
     current = STAGES.index(job.stage) if job.stage else 0
     words = [f"{glyphs.done} {name}" if at < current else name for at, name in enumerate(STAGES)]
-    units = f"{job.stage_done}/{job.stage_total}" if job.stage_total > 1 else ""
+    units = f"{job.stage_done}/{job.stage_total}" if 1 < job.stage_total < 100 else ""
     room = width - 4 - sum(len(word) for word in words) - 2 * (len(STAGES) - 1) - len(units) - 2
     fraction = min(job.stage_done / job.stage_total, 1.0) if job.stage_total else 0.0
     text = Text("    ", no_wrap=True, overflow="crop", end="")

@@ -33,11 +33,11 @@ def arrange(sections: Sequence[Section], height: int, fill: int | None = None) -
     """
     shown = list(sections[:height])
     room = _share(shown, height - len(shown))
-    lines: list[Text] = []
-    for section, given in zip(shown, room, strict=True):
-        lines += [section.title, *_draw(section, given)]
-    blank = " " * (fill or 0)
-    return lines + [Text(blank, end="") for _ in range(height - len(lines))]
+    blank = Text(" " * (fill or 0), end="")
+    drawn = [[section.title, *_draw(section, given)] for section, given in zip(shown, room, strict=True)]
+    airy = sum(map(len, drawn)) + len(drawn) <= height
+    lines = [line for part in drawn for line in (*part, *([blank] if airy else []))]
+    return lines + [blank] * (height - len(lines))
 
 
 def _share(sections: Sequence[Section], height: int) -> list[int]:

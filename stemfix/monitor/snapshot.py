@@ -133,8 +133,13 @@ class FolderStatus(_Part):
     folder: str
     #: `watching`, `missing` (it will be picked up again), `error`, or `stopped`: nobody watches it now.
     state: str
+    #: Files that are not complete, or wait for a place in the queue.
     waiting: int = 0
-    taken: int = 0
+    #: Files whose job has not ended.
+    queued: int = 0
+    #: Files with results.
+    done: int = 0
+    #: Files whose job failed, and files that are not whole or no audio.
     failed: int = 0
     message: str = ""
 

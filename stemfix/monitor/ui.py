@@ -20,6 +20,8 @@ class Ui:
     page: Page = "overview"
     #: The selected job's id.
     selected: str | None = None
+    #: False until the user did something: then the first job is selected, whichever that is.
+    chosen: bool = False
     #: Its place on the screen, which the selection falls back on when the job is gone.
     place: int = 0
     #: The job that is cancelled if the next key is `y`.
@@ -43,12 +45,12 @@ class Request:
 def follow(ui: Ui, snapshot: Snapshot) -> Ui:
     """`ui` with a selection that exists: the same job where it still is, else what took its place."""
     jobs = snapshot.queue.jobs if snapshot.queue else ()
-    for place, job in enumerate(jobs):
+    for place, job in enumerate(jobs if ui.chosen else ()):
         if job.job_id == ui.selected:
             return ui if place == ui.place else replace(ui, place=place)
     if not jobs or ui.page == "log":
         return ui
-    place = min(ui.place, len(jobs) - 1)
+    place = min(ui.place, len(jobs) - 1) if ui.chosen else 0
     return replace(ui, selected=jobs[place].job_id, place=place)
 
 
@@ -78,6 +80,7 @@ def press(ui: Ui, key: str, snapshot: Snapshot) -> tuple[Ui, Request | None]:
         return ui, None
     if job is None:
         return replace(ui, message="There is no job to choose."), None
+    ui = replace(ui, chosen=True)
     if key == "c":
         if job.state.ended:
             return replace(ui, message=f"{job_name(job)} has ended already."), None
@@ -108,4 +111,4 @@ def _moved(ui: Ui, snapshot: Snapshot, step: int) -> Ui:
     if not jobs:
         return ui
     place = min(max(ui.place + step, 0), len(jobs) - 1)
-    return replace(ui, selected=jobs[place].job_id, place=place)
+    return replace(ui, selected=jobs[place].job_id, place=place, chosen=True)

@@ -169,7 +169,7 @@ def _foot(snapshot: Snapshot, ui: Ui, width: int, glyphs: Glyphs) -> list[Text]:
 
 def _title(name: str, facts: Sequence[str], width: int, glyphs: Glyphs) -> Text:
     words = safe(f" {glyphs.dot} ".join(facts))
-    text = line([Cell(name, len(name), "bold cyan"), Cell(words, width)], width).plain
+    text = line([Cell(name, len(name), "bold cyan"), Cell(words, width)], width, dots=glyphs.dots).plain
     shown = Text(text.rstrip(), no_wrap=True, overflow="crop", end="")
     shown.stylize("bold cyan", 0, len(name))
     left = width - shown.cell_len - 1

@@ -7,7 +7,7 @@ from datetime import datetime
 from pathlib import PurePath
 
 from engine.queue.records import JobState
-from stemfix.monitor.snapshot import EngineStatus, JobStatus, QueueStatus
+from stemfix.monitor.snapshot import EngineStatus, FolderStatus, JobStatus, QueueStatus
 from stemfix.text import bytes_text, clock_text, number_text
 
 #: How to start the service, said wherever it does not run.
@@ -71,7 +71,8 @@ def engine_facts(engine: EngineStatus, now: float) -> list[str]:
         return [f"{HOW_TO_START}. Jobs wait in the queue until then."]
     if engine.state == "silent":
         return [f"process {engine.pid} does not answer", "if that lasts, stop it and start it again"]
-    facts = [engine.device or "device not known yet"]
+    known = engine.device not in (None, "auto")
+    facts = [f"{engine.device}" if known else "device not chosen yet"]
     if engine.model:
         facts.append(f"{engine.model} {'warm' if engine.warm else 'cold'}")
     else:
@@ -112,6 +113,14 @@ def health_facts(states: Sequence[str]) -> list[str]:
         f"{len(states)}" if states else "none",
         *(f"{troubled.count(it)} {it}" for it in dict.fromkeys(troubled)),
     ]
+
+
+def folder_text(folder: FolderStatus) -> str:
+    """How many files are where; of a folder in trouble, the trouble."""
+    if folder.state not in HEALTHY:
+        return f"{folder.state}: {folder.message}" if folder.message else folder.state
+    counts = (("waiting", folder.waiting), ("queued", folder.queued), ("failed", folder.failed))
+    return ", ".join([f"{folder.done:,} done", *(f"{count:,} {word}" for word, count in counts if count)])
 
 
 def job_facts(job: JobStatus) -> list[tuple[str, str]]:
