@@ -12,11 +12,11 @@ from pathlib import Path
 from engine.queue.records import JOB_ID_PATTERN
 from engine.spool.private_files import is_own_folder
 
-#: A folder made within the same tick of the file system's clock as a look leaves no trace in the time stamp,
-#: so looks go on for longer than the coarsest clock (FAT's, 2 s) after a change.
-_SETTLED_S = 2.5
-#: Folders that were emptied and made again by the same name show in their own time stamps only.
-_DEEP_EVERY_S = 30.0
+#: A folder made within the same tick of the file system's clock as a look leaves no trace in the time stamp:
+#: looks go on for longer than a tick after a change. Most clocks' is some ms; FAT's, the coarsest, 2 s.
+_FINE_TICK_S, _COARSE_TICK_S = 0.05, 2.5
+#: A folder that was removed and made again under the same name shows in its own time stamp only.
+_DEEP_EVERY_S = 60.0
 #: Folders of jobs that ended longer ago than this are removed.
 KEEP_ENDED_S = 30 * 86_400.0
 
@@ -37,18 +37,20 @@ class SpoolScan:
         self._ended: dict[str, int] = {}
         self._refused: set[str] = set()
         self._stamp = -1
-        self._changed_at = 0.0
+        self._changed_at = self._looked_at = 0.0
         self._deep_at = time.monotonic()
 
     def fresh(self) -> list[str]:
         """Names of folders that were not seen before, newest name first. Raises OSError."""
         now = time.monotonic()
+        deep = now - self._deep_at > _DEEP_EVERY_S
         stamp = self._spool.stat().st_mtime_ns
         if stamp != self._stamp:
             self._stamp, self._changed_at = stamp, now
-        deep = now - self._deep_at > _DEEP_EVERY_S
-        if now - self._changed_at > _SETTLED_S and not deep:
+        tick = _FINE_TICK_S if stamp % 1_000_000 else _COARSE_TICK_S
+        if self._looked_at - self._changed_at > tick and not deep:
             return []
+        self._looked_at = now
         if deep:
             self._deep_at = now
         return self._look(deep)

@@ -331,7 +331,7 @@ def test_old_folders_are_looked_at_once(
 ) -> None:
     from engine.spool import intake as module
 
-    monkeypatch.setattr(scan, "_SETTLED_S", 0.0)
+    monkeypatch.setattr(scan, "_FINE_TICK_S", 0.0)
     ended = SpoolStatus(job_id="x", state=JobState.DONE, time=0.0).model_dump_json()
     for number in range(300):
         folder = raw_job(spool, f"old-{number}", job().model_dump_json())
@@ -351,6 +351,19 @@ def test_old_folders_are_looked_at_once(
     for _ in range(20):
         intake.poll()
     assert looks == []
+
+
+def test_a_folder_made_in_the_same_tick_as_a_look_is_found(
+    intake: Intake, queue: Any, job: Make, spool: Path
+) -> None:
+    stamp = time.time_ns()
+    os.utime(spool, ns=(stamp, stamp))
+    intake.poll()
+    job_id = write_job(job())
+    os.utime(spool, ns=(stamp, stamp))
+    time.sleep(0.1)
+    intake.poll()
+    assert status(job_id).state is JobState.QUEUED
 
 
 def test_ended_folders_go_after_a_month_and_no_earlier(
