@@ -26,8 +26,12 @@ class Screen:
 
     @property
     def size(self) -> tuple[int, int]:
-        """Columns and lines at this moment."""
-        return self._console.size.width, self._console.size.height
+        """Columns and lines at this moment; a variable COLUMNS would not follow a change."""
+        try:
+            columns, lines = os.get_terminal_size(self._console.file.fileno())
+        except (OSError, ValueError):
+            columns, lines = self._console.size
+        return max(columns, 1), max(lines, 1)
 
     def show(self, lines: Sequence[Text]) -> None:
         """Draw the page: lines that are as they were are left alone."""
