@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from engine.errors import OptionError
 from engine.job import JobSpec
 from engine.queue import schedule
-from engine.queue.database import open_database
+from engine.queue.database import open_database, speak_plainly
 from engine.queue.records import JobRecord, JobState, Priority
 from engine.queue.settings import default_url
 from engine.queue.store import JobStore
@@ -31,11 +31,12 @@ class QueueClient:
 
     Raises:
         OptionError: the URL is none.
-        OutputError: the database's file can't be made.
+        OutputError: the database can't be made, reached or, from all methods, used: it is full, say.
     """
 
     def __init__(self, url: str | None = None) -> None:
         self._store = JobStore(open_database(url or default_url()))
+        speak_plainly(self._store.database)
         self._dbos: Any = None
 
     def __enter__(self) -> QueueClient:

@@ -7,6 +7,8 @@ what a person asks for: the job, how far it is, how it ended and what it said on
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ import sqlalchemy as sa
 from filelock import FileLock
 from sqlalchemy import event
 
-from engine.errors import OptionError
+from engine.errors import OptionError, OutputError
 from engine.files import output_errors
 from engine.paths import data_dir
 from engine.queue.silence import silence_dbos
@@ -92,7 +94,7 @@ def open_database(url: str, *, every_commit_survives_power_loss: bool = True) ->
 
     Raises:
         OptionError: the URL is none.
-        OutputError: the file can't be made.
+        OutputError: the file can't be made, or the server can't be reached.
     """
     silence_dbos()
     try:
@@ -103,7 +105,8 @@ def open_database(url: str, *, every_commit_survives_power_loss: bool = True) ->
         ) from error
     if not is_sqlite(url):
         engine = sa.create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
-        _make_tables(engine, parsed.render_as_string(hide_password=False))
+        with database_errors(engine):
+            _make_tables(engine, parsed.render_as_string(hide_password=False))
         return engine
     path = sqlite_path(url)
     engine = sa.create_engine(parsed, pool_size=20, max_overflow=20)
@@ -128,8 +131,35 @@ def open_database(url: str, *, every_commit_survives_power_loss: bool = True) ->
         with FileLock(path.with_name(path.name + ".lock"), mode=0o600):
             if not path.exists():
                 os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-            _make_tables(engine, url)
+            with database_errors(engine):
+                _make_tables(engine, url)
     return engine
+
+
+@contextmanager
+def database_errors(database: sa.Engine) -> Iterator[None]:
+    """Inside this block a database that is full, busy for too long or gone becomes an OutputError."""
+    try:
+        yield
+    except sa.exc.OperationalError as error:
+        raise _as_output_error(database, error) from error
+
+
+def speak_plainly(database: sa.Engine) -> None:
+    """Make every such error of this engine an OutputError from now on."""
+
+    @event.listens_for(database, "handle_error")
+    def _translate(context: sa.engine.ExceptionContext) -> OutputError | None:
+        error = context.sqlalchemy_exception
+        return _as_output_error(database, error) if isinstance(error, sa.exc.OperationalError) else None
+
+
+def _as_output_error(database: sa.Engine, error: sa.exc.OperationalError) -> OutputError:
+    where = database.url.database if database.dialect.name == "sqlite" else database.url
+    return OutputError(
+        f"The queue {where} can't be used: {error.orig}.",
+        "Free some space, or make it reachable, and try again.",
+    )
 
 
 def _make_tables(engine: sa.Engine, url: str) -> None:

@@ -8,11 +8,13 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import sqlalchemy as sa
+
 from engine.models import ModelProvider
 from engine.queue import schedule
 from engine.queue.bell import Bell
 from engine.queue.changes import Changes
-from engine.queue.database import open_database
+from engine.queue.database import database_errors, open_database
 from engine.queue.records import JobRecord
 from engine.queue.settings import QueueSettings
 from engine.queue.store import JobStore
@@ -31,7 +33,7 @@ _FALLBACK_S = 10.0
 _TIDY_S = 2.0
 #: Ended jobs tidied up in one round.
 _TIDY_JOBS = 200
-#: A job that is said to run but is in nobody's hands for so long is taken up again.
+#: Seconds between two looks for orphans: a half that is said to run but twice is in nobody's hands.
 _ORPHAN_S = 5.0
 
 
@@ -56,13 +58,38 @@ class QueueRunner:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._bells: list[Bell] = []
-        self._unattended_since: dict[str, float] = {}
+        #: Halves that nobody was at when this was looked at last.
+        self._unattended: set[str] = set()
 
     def start(self) -> None:
         """Take up what the last engine left behind, then what is queued. Raises StemfixError."""
+        database = open_database(self._settings.url, every_commit_survives_power_loss=False)
+        with database_errors(database):
+            self._launch(database)
+
+    def stop(self, timeout_s: float = 60.0) -> None:
+        """Leave every job where it is, to be resumed by the next start; takes up to a segment's time."""
+        from dbos import DBOS
+
+        self._stopping.set()
+        for bell in self._bells:
+            bell.stop()
+        until = time.monotonic() + timeout_s
+        while self._work.running and time.monotonic() < until:
+            time.sleep(0.01)
+        for thread in self._threads:
+            thread.join()
+        DBOS.destroy(destroy_registry=True)
+        self._store.release(self._settings.executor)
+        self._store.database.dispose()
+
+    def active(self) -> list[JobRecord]:
+        """The jobs that this engine is at, as they are now."""
+        return [running.reporter.record for running in list(self._work.running.values())]
+
+    def _launch(self, database: sa.Engine) -> None:
         from dbos import DBOS, DBOSPortableJSONSerializer
 
-        database = open_database(self._settings.url, every_commit_survives_power_loss=False)
         self._store = JobStore(database)
         schedule.move_back(database, self._store.release(self._settings.executor))
         self._work = Work(self._store, self._settings, self._models, self._stopping, self._on_change)
@@ -88,26 +115,6 @@ class QueueRunner:
         self._listen(dbos, schedule.SEPARATE, 1)
         self._listen(dbos, schedule.ENHANCE, self._settings.cpu_workers)
         self._begin(self._watch, "queue-watch")
-
-    def stop(self, timeout_s: float = 60.0) -> None:
-        """Leave every job where it is, to be resumed by the next start; takes up to a segment's time."""
-        from dbos import DBOS
-
-        self._stopping.set()
-        for bell in self._bells:
-            bell.stop()
-        until = time.monotonic() + timeout_s
-        while self._work.running and time.monotonic() < until:
-            time.sleep(0.01)
-        for thread in self._threads:
-            thread.join()
-        DBOS.destroy(destroy_registry=True)
-        self._store.release(self._settings.executor)
-        self._store.database.dispose()
-
-    def active(self) -> list[JobRecord]:
-        """The jobs that this engine is at, as they are now."""
-        return [running.reporter.record for running in list(self._work.running.values())]
 
     def _listen(self, dbos: Any, queue_name: str, at_once: int) -> None:
         """Take jobs from a queue as soon as there are any.
@@ -136,7 +143,9 @@ class QueueRunner:
 
     def _watch(self) -> None:
         changes = Changes(self._settings.url)
-        changed_at, rung_at, tidied_at, tidy = time.monotonic(), 0.0, 0.0, True
+        changed_at = looked_at = time.monotonic()
+        rung_at = tidied_at = 0.0
+        tidy = True
         while not self._stopping.wait(_BUSY_S if self._work.running else _IDLE_S):
             now = time.monotonic()
             try:
@@ -149,6 +158,9 @@ class QueueRunner:
                     self._ring()
                 if tidy and now - tidied_at > _TIDY_S:
                     tidied_at, tidy = now, self._tidy_up()
+                if now - looked_at > _ORPHAN_S:
+                    looked_at = now
+                    self._adopt_orphans()
             except Exception:
                 logger.exception("The queue's watch goes on after an error")
                 self._stopping.wait(1.0)
@@ -165,8 +177,7 @@ class QueueRunner:
                 running[job_id].reporter.cancel()
 
     def _tidy_up(self) -> bool:
-        """Remove what is left of ended jobs, take up orphans; True if there is more to do."""
-        self._adopt_orphans()
+        """Remove what is left of ended jobs; True if there is more to do."""
         ended = self._store.leftovers(_TIDY_JOBS)
         long_ago = time.time() - _TIDY_S
         done = [
@@ -179,17 +190,15 @@ class QueueRunner:
         job_ids = [record.job_id for record in done]
         schedule.forget(self._store.database, job_ids)
         self._store.tidied(job_ids)
-        return bool(ended) or bool(self._unattended_since)
+        return bool(ended)
 
     def _adopt_orphans(self) -> None:
         """Queue again what was dropped while the database was full or out of reach."""
-        now = time.monotonic()
-        mine = self._store.running_on(self._settings.executor)
-        unattended = [job_id for job_id in mine if job_id not in self._work.running]
-        self._unattended_since = {job_id: self._unattended_since.get(job_id, now) for job_id in unattended}
-        for job_id, since in self._unattended_since.items():
-            if now - since > _ORPHAN_S:
-                schedule.resume(self._store.database, job_id)
+        begun = schedule.begun(self._store.database, self._settings.executor)
+        unattended = {half for half, job_id in begun.items() if job_id not in self._work.running}
+        for half in unattended & self._unattended:
+            schedule.resume(self._store.database, half)
+        self._unattended = unattended
 
 
 def _plain_function(method: Callable[..., None]) -> Callable[..., None]:

@@ -84,9 +84,14 @@ def move_back(database: sa.Engine, job_ids: Sequence[str]) -> None:
         )
 
 
-def resume(database: sa.Engine, job_id: str) -> None:
+def begun(database: sa.Engine, executor: str) -> dict[str, str]:
+    """The halves that an engine is said to be at: their ids in DBOS, with their jobs' ids."""
+    found = client(database).list_workflows(
+        status="PENDING", executor_id=executor, load_input=False, load_output=False
+    )
+    return {workflow.workflow_id: workflow.workflow_id.rpartition(".")[0] for workflow in found}
+
+
+def resume(database: sa.Engine, half_id: str) -> None:
     """Queue a half again that DBOS takes for running though nobody is at it."""
-    dbos = client(database)
-    halves = {workflow_id(job_id, half): half for half in (SEPARATE, ENHANCE)}
-    for found in dbos.list_workflows(workflow_ids=list(halves), status="PENDING"):
-        dbos.resume_workflow(found.workflow_id, queue_name=halves[found.workflow_id])
+    client(database).resume_workflow(half_id, queue_name=half_id.rpartition(".")[2])

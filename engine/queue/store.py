@@ -197,14 +197,6 @@ class JobStore:
         with self.database.connect() as connection:
             return list(connection.execute(query).scalars())
 
-    def running_on(self, executor: str) -> list[str]:
-        """Ids of the jobs that this engine is said to be at."""
-        query = sa.select(jobs.c.job_id).where(
-            jobs.c.state == JobState.RUNNING.value, jobs.c.executor == executor
-        )
-        with self.database.connect() as connection:
-            return list(connection.execute(query).scalars())
-
     def release(self, executor: str) -> list[str]:
         """Put back what an engine that is not running any more was at; returns the ids of those jobs."""
         this = sa.and_(jobs.c.executor == executor, jobs.c.state == JobState.RUNNING.value)

@@ -82,27 +82,31 @@ class Work:
 
     def _run(self, job_id: str, half: Callable[[RunningJob], None]) -> None:
         """Take the job in hand, do one half of it, end it if that was its end, and let go of it."""
-        record = self._store.begin(job_id, self._settings.executor)
-        if record is None:
-            return  # it was cancelled while it waited, or cleared away
-        reporter = JobReporter(record, self._store, self._pace, self._stopping, self._on_change)
-        running = self.running[job_id] = RunningJob(reporter, lambda: self._make(record, reporter))
-        self._on_change(record)
+        running: RunningJob | None = None
         try:
+            record = self._store.begin(job_id, self._settings.executor)
+            if record is None:
+                return  # it was cancelled while it waited, or cleared away
+            reporter = JobReporter(record, self._store, self._pace, self._stopping, self._on_change)
+            running = self.running[job_id] = RunningJob(reporter, lambda: self._make(record, reporter))
+            self._on_change(record)
             try:
                 half(running)
             except _Ended as end:
                 self._end(running, end.outcome)
             except Cancelled as error:
                 self._end(running, outcomes.failed(error))
+            except OperationalError:
+                raise
+            except Exception as error:
+                self._end(running, self._internal_error(running, error))
         except OperationalError as error:
             # The database is full or gone. Nothing is lost: the half runs again when it is back.
             logger.warning("%s waits for the queue's database: %s", job_id, error.orig)
             raise Stopped from error
-        except Exception as error:
-            self._end(running, self._internal_error(running, error))
         finally:
-            del self.running[job_id]
+            if running is not None and self.running.get(job_id) is running:  # not that of the other half
+                del self.running[job_id]
 
     def _separate_half(self, running: RunningJob) -> None:
         from dbos import DBOS
