@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -39,6 +40,7 @@ def start(tmp_path: Path, private_folders: Path) -> Iterator[Callable[..., subpr
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_heed_signals,
         )
         processes.append(process)
         return process
@@ -50,6 +52,12 @@ def start(tmp_path: Path, private_folders: Path) -> Iterator[Callable[..., subpr
                 child.kill()
             process.kill()
         process.communicate()
+
+
+def _heed_signals() -> None:
+    """Undo what a shell sets for a program in the background."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
 
 
 def until(true: Callable[[], Any]) -> Any:
@@ -103,7 +111,7 @@ def test_up_starts_and_stops_the_engine_and_runs_once(start, heartbeat, tmp_path
     _, error = second.communicate(timeout=PATIENCE_S)
     assert second.returncode == 2
     assert "Another 'stemfix up' runs" in error
-    up.terminate()
+    up.send_signal(signal.SIGINT)
     _, error = up.communicate(timeout=PATIENCE_S)
     assert up.returncode == 0
     assert not engine.is_running()
@@ -142,7 +150,7 @@ def test_up_uses_an_engine_that_runs_takes_over_and_watches(start, heartbeat, tm
     children = psutil.Process(up.pid).children()
     assert second["pid"] in [child.pid for child in children]
     assert len(children) == 2
-    up.terminate()
+    up.send_signal(signal.SIGHUP)  # a logoff
     assert up.wait(PATIENCE_S) == 0
     assert not any(child.is_running() for child in children)
     assert not psutil.pid_exists(second["pid"])
