@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-import secrets
 import stat
 from contextlib import suppress
 from pathlib import Path
 
 from engine.errors import OutputError
+
+#: What a process that was killed may leave behind ends so.
+TEMPORARY_SUFFIX = ".stemfix-tmp"
 
 
 class Transaction:
@@ -17,7 +19,7 @@ class Transaction:
     Everything is first written beside its place, so that a full disk or a folder that can't be written shows
     before anything changes; each file then appears by one rename. If one of these steps fails, the steps
     before it are taken back. A process that is killed in between leaves whole files: name the file that makes
-    the others count last.
+    the others count last. Only one process at a time may change a file.
     """
 
     def __init__(self) -> None:
@@ -68,6 +70,9 @@ class Transaction:
                 f"{path} can't be changed: {error.strerror or error}. Nothing was changed.",
                 "Allow writing there and make room, then try again.",
             ) from error
+        for path, _ in self._steps:
+            with suppress(OSError):
+                _temporary(path).unlink(missing_ok=True)
         for folder in self._folders:
             with suppress(OSError):
                 folder.rmdir()
@@ -80,7 +85,7 @@ def content(path: Path) -> bytes | None:
     """The bytes of a file, None if there is none. Raises OutputError."""
     try:
         return path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except OSError as error:
         raise OutputError(
@@ -99,10 +104,15 @@ def _mode(path: Path) -> int | None:
     return stat.S_IMODE(path.stat().st_mode) if path.exists() else None
 
 
+def _temporary(path: Path) -> Path:
+    """Always the same for a path, so that the next run finds what a killed one left."""
+    return path.with_name(f".{path.name}{TEMPORARY_SUFFIX}")
+
+
 def _stage(path: Path, data: bytes, mode: int | None) -> Path:
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    temporary = _temporary(path)
     try:
-        with open(temporary, "xb") as file:
+        with open(temporary, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())

@@ -7,7 +7,8 @@ together or not at all, and a second installation changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from daw_bridge.ardour.bindings import Bound, bind, bound, unbind
@@ -16,7 +17,7 @@ from daw_bridge.ardour.record import Installed, Record, load_record
 from daw_bridge.ardour.running import RunningArdour, marked_as_open, running_ardours, users_of
 from daw_bridge.ardour.settings import FILE_NAME, StubSettings
 from daw_bridge.ardour.ui_scripts import EMPTY, UiScripts, UiScriptsError
-from daw_bridge.transaction import Transaction, content
+from daw_bridge.transaction import TEMPORARY_SUFFIX, Transaction, content
 from engine.errors import StemfixError
 from engine.spool.private_files import ready_data_dir
 
@@ -43,12 +44,12 @@ def install(
 
     Raises StemfixError, and then nothing is changed.
     """
-    folders = refuse_running(folders, running)
-    transaction = Transaction()
-    reports = [_install(folder, files, settings, transaction) for folder in folders]
-    refuse_running(folders, running)
-    ready_data_dir()
-    transaction.commit()
+    with _alone():
+        folders = refuse_running(folders, running)
+        transaction = Transaction()
+        reports = [_install(folder, files, settings, transaction) for folder in folders]
+        refuse_running(folders, running)
+        transaction.commit()
     return reports
 
 
@@ -59,12 +60,27 @@ def uninstall(
 
     Raises StemfixError, and then nothing is changed.
     """
-    folders = refuse_running(folders, running)
-    transaction = Transaction()
-    reports = [_uninstall(folder, transaction) for folder in folders]
-    refuse_running(folders, running)
-    transaction.commit()
+    with _alone():
+        folders = refuse_running(folders, running)
+        transaction = Transaction()
+        reports = [_uninstall(folder, transaction) for folder in folders]
+        refuse_running(folders, running)
+        transaction.commit()
     return reports
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Only one process installs or uninstalls at a time."""
+    from filelock import FileLock, Timeout
+
+    try:
+        with FileLock(ready_data_dir() / "daw.lock", timeout=10):
+            yield
+    except Timeout as error:
+        raise StemfixError(
+            "Another installation into a DAW is going on.", "Wait for its end, then try again."
+        ) from error
 
 
 def refuse_running(
@@ -173,6 +189,8 @@ def _uninstall(folder: ArdourFolder, transaction: Transaction) -> FolderReport:
     names = {f"scripts/{path.name}" for path in folder.scripts.glob("stemfix_*.lua")}
     for name in sorted(names | (record.files.keys() - {UI_SCRIPTS})):
         _put_back(name, record, transaction, notes)
+    for left_over in folder.scripts.glob(f".stemfix_*{TEMPORARY_SUFFIX}"):
+        transaction.remove(left_over)
     if record.made_scripts_folder:
         transaction.remove_folder_if_empty(folder.scripts)
     record.forget(transaction)

@@ -7,6 +7,7 @@ import os
 import re
 import socket
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from typing import Any
 from daw_bridge.ardour.folders import ArdourFolder, config_base
 
 #: `ardour-7.3.0~ds0`, `ardour`, `Ardour8`, `Ardour8.exe`, but not its helpers such as `ardour-vst-scanner`.
-_PROGRAM = re.compile(r"h?ardour-?(?P<version>\d+)?(?:[.~_-]?\d.*)?(?:\.exe)?", re.IGNORECASE)
+#: On Linux a running Ardour calls itself `ArdourGUI`, and only its file and its command tell the version.
+_PROGRAM = re.compile(r"h?ardour(?:gui)?-?(?P<version>\d+)?(?:[.~_-]?\d.*)?(?:\.exe)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -33,13 +35,14 @@ def running_ardours(processes: Iterable[Any] | None = None) -> list[RunningArdou
     found = []
     for process in psutil.process_iter() if processes is None else processes:
         try:
-            match = _PROGRAM.fullmatch(process.name())
-            if match is None or process.status() == psutil.STATUS_ZOMBIE or not _is_own(process):
+            if not _is_own(process) or process.status() == psutil.STATUS_ZOMBIE:
                 continue
+            matches = [match for name in _names(process) if (match := _PROGRAM.fullmatch(name))]
         except psutil.Error:  # it ended just now, or belongs to somebody else
             continue
-        version = int(match["version"]) if match["version"] else None
-        found.append(RunningArdour(process.pid, version, _base(process)))
+        if matches:
+            versions = [int(match["version"]) for match in matches if match["version"]]
+            found.append(RunningArdour(process.pid, versions[0] if versions else None, _base(process)))
     return found
 
 
@@ -79,6 +82,18 @@ def _udp_port_is_taken(port: int) -> bool:
 
 def _is_own(process: Any) -> bool:
     return not hasattr(os, "getuid") or bool(process.uids().real == os.getuid())
+
+
+def _names(process: Any) -> list[str]:
+    """What the process calls itself, and the names of its file and its command as far as they can be read."""
+    import psutil
+
+    names = [process.name()]
+    with suppress(psutil.AccessDenied):
+        names.append(re.split(r"[/\\]", process.exe())[-1])
+    with suppress(psutil.AccessDenied):
+        names += [re.split(r"[/\\]", word)[-1] for word in process.cmdline()[:1]]
+    return names
 
 
 def _base(process: Any) -> Path | None:

@@ -44,6 +44,8 @@ def private_folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytes
     folder = tmp_path_factory.mktemp("home")
     for name in ("DATA", "CACHE", "MODEL"):
         monkeypatch.setenv(f"STEMFIX_{name}_DIR", str(folder / name.lower()))
+    for variable in ("XDG_CONFIG_HOME", "LOCALAPPDATA"):  # where DAWs keep their configuration
+        monkeypatch.setenv(variable, str(folder / "config"))
     for name in (
         "DEMUCS_MODEL",
         "DEMUCS_SHIFTS",

@@ -1,0 +1,131 @@
+"""Configuration folders of Ardour as its 7.3 writes them, and the command line on them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+import daw_bridge.ardour.installer
+import daw_bridge.ardour.trigger
+from daw_bridge.ardour.folders import ArdourFolder, ardour_folders, config_base
+from daw_bridge.ardour.running import RunningArdour
+from daw_bridge.ardour.settings import StubSettings
+
+#: Written by Ardour 7.3 itself: two actions of the user's (slots 1 and 4) and a hook, with bytecode.
+GENUINE = (Path(__file__).parent / "data" / "ui_scripts-7.3.xml").read_bytes()
+USER_SCRIPT = b'ardour { ["type"] = "EditorAction", name = "Count" }\nfunction factory () return print end\n'
+
+
+@dataclass
+class Outcome:
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture(autouse=True)
+def no_ardour_runs(monkeypatch: pytest.MonkeyPatch) -> list[RunningArdour]:
+    """What the tests see of running Ardours: what they put into this list."""
+    running: list[RunningArdour] = []
+    for module in (daw_bridge.ardour.installer, daw_bridge.ardour.trigger):
+        monkeypatch.setattr(module, "running_ardours", lambda: list(running))
+    return running
+
+
+@pytest.fixture(autouse=True)
+def private_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees this computer's DAWs or stemfix's own data."""
+    for variable, folder in (
+        ("HOME", "home"),
+        ("XDG_CONFIG_HOME", "home/.config"),
+        ("LOCALAPPDATA", "home/la"),
+    ):
+        monkeypatch.setenv(variable, str(tmp_path / folder))
+    for name in ("DATA", "CACHE", "MODEL", "CONFIG"):
+        monkeypatch.setenv(f"STEMFIX_{name}_DIR", str(tmp_path / "stemfix" / name.lower()))
+    config_base(os.environ).mkdir(parents=True)
+    return tmp_path
+
+
+@pytest.fixture
+def ardour() -> Callable[..., ArdourFolder]:
+    """`ardour(version=7, ui_scripts=GENUINE)`: a folder as this version leaves it, with a user's script."""
+
+    def make(version: int = 7, ui_scripts: bytes | None = GENUINE) -> ArdourFolder:
+        base = config_base(os.environ)
+        for name in (f"ardour{version}", f"Ardour{version}"):
+            (base / name).mkdir(exist_ok=True)
+        (folder,) = [folder for folder in ardour_folders() if folder.version == version]
+        for name in (f"ardour{version}", f"Ardour{version}"):
+            if not (base / name).samefile(folder.path):
+                (base / name).rmdir()
+        (folder.path / "config").write_text(
+            '<Ardour><Config><Option name="osc-port" value="3819"/></Config></Ardour>'
+        )
+        folder.scripts.mkdir()
+        (folder.scripts / "count.lua").write_bytes(USER_SCRIPT)
+        if ui_scripts is not None:
+            folder.ui_scripts.write_bytes(ui_scripts)
+        return folder
+
+    return make
+
+
+@pytest.fixture
+def genuine() -> bytes:
+    """`ui_scripts` of the real Ardour 7.3."""
+    return GENUINE
+
+
+@pytest.fixture
+def files() -> dict[str, bytes]:
+    """Scripts to install: two actions, a hook and a part that they share."""
+
+    def script(kind: str, name: str) -> bytes:
+        return (
+            f'ardour {{ ["type"] = "{kind}", name = "stemfix: {name}" }}\n'
+            f'function factory () return function () print ("{name}", "\\\\", \'é\') end end\n'
+        ).encode()
+
+    return {
+        "stemfix_enhance.lua": script("EditorAction", "Enhance selected region"),
+        "stemfix_hook.lua": script("EditorHook", "Finish jobs"),
+        "stemfix_lib.lua": b'local lib = { name = "stemfix", type = "library" }\nreturn lib\n',
+        "stemfix_separate.lua": script("EditorAction", "Separate only"),
+    }
+
+
+@pytest.fixture
+def settings() -> StubSettings:
+    return StubSettings("/usr/bin/env", "/data", "1.0", presets=("balanced", "fast"))
+
+
+@pytest.fixture
+def tree() -> Callable[[Path], dict[str, bytes | None]]:
+    """`tree(folder)`: everything in it, by path; folders are None."""
+
+    def read(folder: Path) -> dict[str, bytes | None]:
+        return {
+            str(path.relative_to(folder)): None if path.is_dir() else path.read_bytes()
+            for path in sorted(folder.rglob("*"))
+        }
+
+    return read
+
+
+@pytest.fixture
+def stemfix(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """`stemfix("daw", ...)` runs the program."""
+    from stemfix.__main__ import main
+
+    def run(*arguments: object) -> Outcome:
+        capsys.readouterr()
+        status = main([str(argument) for argument in arguments])
+        shown = capsys.readouterr()
+        return Outcome(status, shown.out, shown.err)
+
+    return run
