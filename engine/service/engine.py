@@ -103,6 +103,9 @@ def _serve(settings: EngineConfig, models: ModelProvider | None, stop: threading
         def changed(record: JobRecord) -> None:
             intake.changed(record)
             news.set()
+            if record.state.ended:
+                said = record.outcome.message if record.outcome else ""
+                _log.info("Job %s: %s %s", record.job_id, record.state.value, said)
 
         runner = QueueRunner(
             QueueSettings(**{key: value for key, value in given.items() if value is not None}), warm, changed

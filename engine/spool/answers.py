@@ -19,6 +19,8 @@ _DOING: dict[Stage, str] = {
     "align": "Proving that nothing moved",
     "publish": "Writing the files",
 }
+#: Of more than that a share tells a person more than a number.
+_COUNTABLE = 20
 _ENDED = {
     JobState.DONE: "Done.",
     JobState.FAILED: "The job failed.",
@@ -33,7 +35,11 @@ def status_of(record: JobRecord) -> SpoolStatus:
     if record.state is JobState.QUEUED or progress is None:
         message = "Waiting for its turn." if record.state is JobState.QUEUED else "Starting."
         return SpoolStatus(job_id=record.job_id, state=record.state, message=message, time=now)
-    counted = f" ({progress.done} of {progress.total})" if progress.total > 1 else ""
+    counted = ""
+    if progress.total > _COUNTABLE:
+        counted = f" ({100 * progress.done // progress.total} %)"
+    elif progress.total > 1:
+        counted = f" ({progress.done} of {progress.total})"
     return SpoolStatus(
         job_id=record.job_id,
         state=record.state,
