@@ -283,6 +283,22 @@ def test_a_failed_alignment_publishes_nothing_unless_forced(
     assert run(source, force=True).manifest.verdict == "FAIL"
 
 
+@pytest.mark.parametrize(("below_db", "verdict"), [(30.0, "FAIL"), (50.0, "WARN")])
+def test_only_a_trace_of_a_stem_is_excused(below_db: float, verdict: str) -> None:
+    from engine.alignment.proof import prove
+    from engine.audio.buffer import AudioBuffer
+
+    generator = np.random.default_rng(1)
+    loud, trace = generator.standard_normal((2, 2, 88_200)) * 0.1
+    trace = trace * 10 ** (-below_db / 20)
+    stems = {"loud": AudioBuffer.of(loud, 44_100), "trace": AudioBuffer.of(trace, 44_100)}
+    moved = {**stems, "trace": AudioBuffer.of(np.roll(trace, 20, axis=-1), 44_100)}
+    source = AudioBuffer.of(loud + trace, 44_100)
+    proof = prove(source, stems, moved, ("loud", "trace"), None, Progress())
+    assert proof.stems["loud"].judgement.verdict.value == "PASS"
+    assert proof.stems["trace"].judgement.verdict.value == verdict
+
+
 def test_too_little_disk_space_is_noticed_before_work(
     make_song: MakeSong, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
