@@ -12,8 +12,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from engine.errors import OptionError
-from engine.paths import data_dir
-from engine.spool.private_files import private_folder, write_private
+from engine.spool.private_files import ready_data_dir, write_private
 from watchers.folder import FolderWatch
 from watchers.job_queue import JobQueue
 from watchers.ledger import Ledger
@@ -36,7 +35,7 @@ def run_watchers(settings: Sequence[WatchSettings], *, client: JobQueue, stop: t
         OutputError: if the data folder can't be written.
     """
     check_together(settings)
-    folder = private_folder(data_dir())
+    folder = ready_data_dir()
     lock = FileLock(folder / "watch.lock", timeout=0)
     try:
         lock.acquire()

@@ -39,7 +39,10 @@ class Follower:
         self._ledger = ledger
         self._queue = queue
         self._taker = taker
-        self._round = itertools.count()
+        #: The last job that was asked for out of turn.
+        self._asked = ""
+        #: The last source that could not be moved.
+        self._stuck = ""
         #: What happened last, for the user.
         self.message = ""
 
@@ -55,15 +58,19 @@ class Follower:
             ended, found_free = self._ask(job_id)
             unended += not ended
             freed |= found_free
-        start = next(self._round) * _UNENDED
-        for offset in range(min(_UNENDED, len(waiting))):
-            freed |= self._ask(waiting[(start + offset) % len(waiting)])[1]
+        later = [job_id for job_id in waiting if job_id > self._asked]
+        for self._asked in [*later, *waiting][: min(_UNENDED, len(waiting))]:
+            freed |= self._ask(self._asked)[1]
         return freed
 
     def look_after(self) -> None:
         """What needs no haste: move sources that could not be moved yet; find jobs that the user retried."""
-        for entry in list(self._ledger.entries(self._folder, FileState.FINISHED)):
-            self.move(entry)
+        unmoved = list(self._ledger.entries(self._folder, FileState.FINISHED))
+        later = [entry for entry in unmoved if entry.path > self._stuck]
+        for entry in (later + unmoved)[: len(unmoved)]:
+            if not self.move(entry):  # what stops one may stop all, and each try reads all its results
+                self._stuck = entry.path
+                break
         counts = self._ledger.counts(self._folder)
         if counts[FileState.FAILED] + counts[FileState.CANCELLED] == 0:
             return
@@ -141,27 +148,32 @@ class Follower:
         )
         return False
 
-    def move(self, entry: Entry) -> None:
-        """Move the source of a finished job to `done`, if its results hold; never onto another file."""
+    def move(self, entry: Entry) -> bool:
+        """Move the source of a finished job to `done`, if its results hold; never onto another file.
+
+        False where that did not work; it is tried again.
+        """
         source = Path(entry.path)
         found = Signature.at(source)
         if found is None or not found.same_content(entry.signature):
             self._ledger.put(replace(entry, state=FileState.DONE))
-            return
+            return True
         try:
             if not results_hold(entry.results):
                 self._say(logging.WARNING, f"{source} stays: its results in {entry.results} are not whole.")
-                return
+                return False
             target = _move_beside(source, self._settings.folder / DONE, self._settings.folder)
         except (StemfixError, OSError) as error:
             self._say(logging.WARNING, f"{source} stays: {error}")
-            return
+            return False
         remove_notes(entry.path)
         self._ledger.put(replace(entry, state=FileState.DONE, message=f"Moved to {target}."))
+        return True
 
     def _say(self, level: int, message: str) -> None:
-        self.message = message
-        log.log(level, "%s", message)
+        if message != self.message:  # what is tried again and again is said once
+            self.message = message
+            log.log(level, "%s", message)
 
 
 def results_hold(results: str) -> bool:

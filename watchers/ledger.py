@@ -134,8 +134,8 @@ class Ledger:
         return next(self._select("path = ?", os.fsencode(path)), None)
 
     def entries(self, folder: str, *states: FileState) -> Iterator[Entry]:
-        """Files of a watched folder in one of the states, or in any."""
-        yield from self._select(f"folder = ? {_among(states)}", os.fsencode(folder))
+        """Files of a watched folder in one of the states, or in any, by path."""
+        yield from self._select(f"folder = ? {_among(states)} ORDER BY path", os.fsencode(folder))
 
     def known(self, folder: str) -> dict[str, Known]:
         """All files of a watched folder, by path."""
