@@ -11,17 +11,22 @@ from stemfix.console import say
 
 class _Lines(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
-        """One line; a traceback stays in a log file."""
+        """Show the line."""
         say(self.format(record), error=True)
 
 
+class _OneLine(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        """Without the traceback, which says nothing to a user."""
+        return f"{self.formatTime(record, self.datefmt)} {record.getMessage()}"
+
+
 @contextmanager
-def log_lines(name: str) -> Iterator[None]:
+def log_lines(name: str, tracebacks: bool = False) -> Iterator[None]:
     """Within the block the news of the package `name` are shown, each with its time."""
     handler = _Lines()
-    formatter = logging.Formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S")
-    formatter.formatException = lambda exc_info: ""  # type: ignore[method-assign]
-    handler.setFormatter(formatter)
+    formatter = logging.Formatter if tracebacks else _OneLine
+    handler.setFormatter(formatter("%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"))
     logger = logging.getLogger(name)
     before = logger.level
     logger.addHandler(handler)

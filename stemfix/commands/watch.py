@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stemfix.failure import Settings
+
 if TYPE_CHECKING:
     from watchers.settings import WatchSettings
 
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
 )
 @click.option("--move", is_flag=True, help="Move a source to FOLDER/done when its job is done.")
 @click.option("--supervised", is_flag=True, hidden=True, help="Stop when standard input ends.")
-def command(folder: Path | None, supervised: bool, **given: Any) -> None:
+@click.pass_obj
+def command(settings: Settings, /, folder: Path | None, supervised: bool, **given: Any) -> None:
     """Watch FOLDER until Ctrl-C: every recording put into it becomes a job.
 
     Without FOLDER all folders of the configuration are watched. A recording is taken once it is whole and has
@@ -54,15 +57,15 @@ def command(folder: Path | None, supervised: bool, **given: Any) -> None:
     config = load_config()
     if folder is None:
         _refuse_options(given)
-        settings = config.tables("watch", WatchSettings)
+        folders = config.tables("watch", WatchSettings)
     else:
-        settings = (_settings(folder, **given),)
-    check_together(settings)
-    with on_stop_signals(stop.set), log_lines("watchers"):
+        folders = (_settings(folder, **given),)
+    check_together(folders)
+    with on_stop_signals(stop.set), log_lines("watchers", settings.debug):
         if not supervised:
-            _ensure_engine(settings)
+            _ensure_engine(folders)
         with QueueClient(config.engine.queue_url) as client:
-            run_watchers(settings, client=client, stop=stop)
+            run_watchers(folders, client=client, stop=stop)
 
 
 def _refuse_options(given: dict[str, Any]) -> None:
@@ -110,10 +113,10 @@ def _settings(
         raise OptionError(f"{complaint.what}.", complaint.remedy) from None
 
 
-def _ensure_engine(settings: tuple[WatchSettings, ...]) -> None:
+def _ensure_engine(folders: tuple[WatchSettings, ...]) -> None:
     from engine.service.autostart import ensure_engine
     from stemfix.console import say
 
     beat = ensure_engine()
-    folders = ", ".join(str(each.folder) for each in settings)
-    say(f"Watching {folders}. The engine is process {beat.pid}. Ctrl-C stops watching.", error=True)
+    names = ", ".join(str(each.folder) for each in folders)
+    say(f"Watching {names}. The engine is process {beat.pid}. Ctrl-C stops watching.", error=True)
