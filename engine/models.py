@@ -44,7 +44,8 @@ def open_model(name: str, options: SeparationOptions, device: str) -> ModelHandl
         raise ModelError(f"The weights of '{name}' are not installed.", f"Run: stemfix models pull {name}")
 
     def load(note: Callable[[str], None]) -> Separator:
-        from engine.separation.demucs import DemucsSeparator, pick_device
+        from engine.separation.demucs import DemucsSeparator
+        from engine.separation.device import pick_device
 
         members, bag_weights = weights.load_models(installed)
         return DemucsSeparator(
@@ -66,6 +67,7 @@ class WarmModels:
         self._lock = threading.Lock()
         self._key: tuple[str, SeparationOptions, str] | None = None
         self._separator: Separator | None = None
+        self._note: Callable[[str], None] = lambda message: None
 
     def __call__(self, name: str, options: SeparationOptions, device: str) -> ModelHandle:
         """See `ModelProvider`."""
@@ -88,8 +90,9 @@ class WarmModels:
         self, key: tuple[str, SeparationOptions, str], handle: ModelHandle, note: Callable[[str], None]
     ) -> Separator:
         with self._lock:
+            self._note = note  # what a warm model says is for the job that uses it now
             if self._separator is None or key != self._key:
                 self._key, self._separator = None, None  # never two models in memory
-                self._separator = handle.load(note)
+                self._separator = handle.load(lambda message: self._note(message))
                 self._key = key
             return self._separator

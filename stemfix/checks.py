@@ -74,7 +74,7 @@ def _packages() -> Iterator[Check]:
 def _device() -> Iterator[Check]:
     import torch
 
-    from engine.separation.demucs import pick_device
+    from engine.separation.device import pick_device
 
     device = pick_device("auto")
     if device == "cuda":

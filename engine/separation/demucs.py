@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import numpy as np
 
 from engine.audio.buffer import Audio, AudioBuffer
 from engine.errors import DeviceError, ModelError, OptionError
+from engine.separation.device import thread_count
 from engine.separation.normalisation import Normalisation
 from engine.separation.overlap_add import Member, overlap_add
 from engine.separation.separator import SeparationOptions
@@ -18,29 +18,10 @@ from engine.separation.separator import SeparationOptions
 if TYPE_CHECKING:
     import torch
 
-DEVICES = ("auto", "cuda", "mps", "cpu")
-
-
-def pick_device(requested: str) -> str:
-    """The device to compute on for `auto`, `cuda`, `mps` or `cpu`; `auto` takes the first that is there.
-
-    Raises:
-        DeviceError: the one asked for is absent.
-        OptionError: there is no device of that name.
-    """
-    import torch
-
-    if requested not in DEVICES:
-        raise OptionError(f"There is no device {requested!r}.", f"Choose one of {', '.join(DEVICES)}.")
-    present = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if requested == "auto":
-        return next(device for device, there in present.items() if there)
-    if not present[requested]:
-        raise DeviceError(
-            f"The device {requested!r} was asked for, but PyTorch finds none on this machine.",
-            "Use --device auto, or install a PyTorch build and a driver for that device.",
-        )
-    return requested
+#: Segments per call of a model where nobody says it: more than one keeps a GPU busy and slows a CPU down.
+_BATCH = {"cuda": 4}
+#: So many segments in a row that do not fit a GPU, and it is left alone until the next recording.
+_MISFITS = 3
 
 
 class DemucsSeparator:
@@ -53,8 +34,9 @@ class DemucsSeparator:
         digest: SHA-256 over the weights.
         options: see `SeparationOptions`.
         device: `cuda`, `mps` or `cpu`, as `pick_device` gives it.
-        note: told in one sentence when a GPU runs out of memory and the work goes on on the CPU.
-        batch: segments per call of a model; more than 1 pays on a GPU only.
+        note: told in one sentence of each step back when a GPU runs out of memory: fewer segments at a time,
+            then single segments on the CPU, then all that is left of the recording.
+        batch: segments per call of a model at most; None for what suits the device.
 
     Raises:
         ModelError: the models don't fit together, or give samples that are not finite (from `separate`).
@@ -71,7 +53,7 @@ class DemucsSeparator:
         options: SeparationOptions,
         device: str,
         note: Callable[[str], None] | None = None,
-        batch: int = 1,
+        batch: int | None = None,
     ) -> None:
         import torch
 
@@ -84,17 +66,21 @@ class DemucsSeparator:
         self.options = options
         self.device = device
         self._note = note or (lambda message: None)
-        self._batch = batch
+        self._wanted_device = device
+        self._wanted_batch = batch or _BATCH.get(device, 1)
+        self._batch = self._wanted_batch
+        #: Segments in a row that did not fit the GPU.
+        self._misfits = 0
         self._models = [model.eval() for model in models]
         self._members = [
             self._member(index, tuple(float(weight) for weight in row)) for index, row in enumerate(weights)
         ]
-        threads = _thread_count()
+        threads = thread_count()
         if threads is not None:
             torch.set_num_threads(threads)
         # The fused attention of inference is slower on a CPU than the plain one: 9 % of a whole separation.
         torch.backends.mha.set_fastpath_enabled(False)
-        self._on_device(lambda: self._place(self.device))
+        self._place()
 
     def separate(
         self,
@@ -106,6 +92,8 @@ class DemucsSeparator:
         """See `Separator.separate`. One cheap pass measures the level, then segments follow."""
         if (audio.sample_rate, audio.channels) != (self.sample_rate, self.channels):
             raise ValueError(f"{self.name} takes {self.channels} channels at {self.sample_rate} Hz")
+        self._start_afresh()
+        self._cancel = cancel
         level = Normalisation.of(audio)
         blocks = overlap_add(
             self._members,
@@ -141,7 +129,7 @@ class DemucsSeparator:
         return Member(lambda batch: self._forward(index, batch), weights, segment_frames, valid_length)
 
     def _forward(self, index: int, batch: Audio) -> Audio:
-        estimate: Audio = self._on_device(lambda: self._infer(index, batch))
+        estimate = self._fit(index, batch)
         if not np.isfinite(estimate).all():
             raise ModelError(
                 f"The model {self.name} gave samples that are not numbers; its weights are likely damaged.",
@@ -149,37 +137,96 @@ class DemucsSeparator:
             )
         return estimate
 
-    def _infer(self, index: int, batch: Audio) -> Audio:
+    def _fit(self, index: int, batch: Audio) -> Audio:
+        """The model's estimate, in as many calls and on the device that memory allows."""
+        parts: list[Audio] = []
+        done = 0
+        while done < len(batch):
+            if parts:
+                self._cancel()
+            part = batch[done : done + self._batch]
+            try:
+                estimate = self._infer(index, part, self.device)
+                self._misfits = 0
+            except RuntimeError as error:
+                self._require_out_of_memory(error)
+                if len(part) > 1:
+                    self._batch = len(part) // 2
+                    self._note(
+                        f"The device {self.device!r} has too little memory for {len(part)} segments of "
+                        f"{self.name} at a time; going on with {self._batch}."
+                    )
+                    self._free_memory()
+                    continue
+                estimate = self._infer_on_cpu(index, part)
+            parts.append(estimate)
+            done += len(part)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _infer(self, index: int, batch: Audio, device: str) -> Audio:
         import torch
 
         # Algorithms that cuDNN picks by timing, or that add in no fixed order, give other bits every time.
         with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True):
-            estimate: torch.Tensor = self._models[index](torch.from_numpy(batch).to(self.device))
+            estimate: torch.Tensor = self._models[index](torch.from_numpy(batch).to(device))
             samples: Audio = estimate.float().cpu().numpy()
             return samples
 
-    def _place(self, device: str) -> None:
+    def _infer_on_cpu(self, index: int, segment: Audio) -> Audio:
+        """A segment that does not fit the GPU, computed beside it; too many of them and the GPU is left."""
+        self._misfits += 1
+        if self._misfits >= _MISFITS:
+            self._leave_device()
+            return self._infer(index, segment, "cpu")
+        self._note(
+            f"The device {self.device!r} has too little memory for a segment of {self.name}; "
+            "that segment is computed on the CPU."
+        )
+        self._models[index].to("cpu")
+        self._free_memory()
+        estimate = self._infer(index, segment, "cpu")
+        self._place()
+        return estimate
+
+    def _place(self) -> None:
+        """Bring the models to the device, or to the CPU for good if they don't fit there."""
+        try:
+            self._move(self.device)
+        except RuntimeError as error:
+            self._require_out_of_memory(error)
+            self._leave_device()
+
+    def _leave_device(self) -> None:
+        self._note(f"The device {self.device!r} has too little memory for {self.name}; going on on the CPU.")
+        self.device = "cpu"
+        self._batch = 1
+        self._move("cpu")
+        self._free_memory()
+
+    def _move(self, device: str) -> None:
         for model in self._models:
             model.to(device)
 
-    def _on_device(self, work: Callable[[], Any]) -> Any:
-        """Do `work`; if a GPU has too little memory for it, move to the CPU for good and do it there."""
+    def _free_memory(self) -> None:
         import torch
 
-        try:
-            return work()
-        except RuntimeError as error:
-            if self.device == "cpu" or "out of memory" not in str(error).lower():
-                raise DeviceError(
-                    f"{self.name} failed on the device {self.device!r}: {str(error).splitlines()[0]}",
-                    "Try --device cpu." if self.device != "cpu" else "Run with --debug for the details.",
-                ) from error
-        self._note(f"The device {self.device!r} has too little memory for {self.name}; going on on the CPU.")
-        self.device = "cpu"
-        self._place("cpu")
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
-        return work()
+
+    def _require_out_of_memory(self, error: RuntimeError) -> None:
+        """Raise DeviceError for any other failure, and where there is no device to step back to."""
+        if self.device == "cpu" or "out of memory" not in str(error).lower():
+            raise DeviceError(
+                f"{self.name} failed on the device {self.device!r}: {str(error).splitlines()[0]}",
+                "Try --device cpu." if self.device != "cpu" else "Run with --debug for the details.",
+            ) from error
+
+    def _start_afresh(self) -> None:
+        """Forget what did not fit before: another program may have left the GPU since."""
+        self._batch, self._misfits = self._wanted_batch, 0
+        if self.device != self._wanted_device:
+            self.device = self._wanted_device
+            self._place()
 
 
 def _check_bag(name: str, models: Sequence[Any], weights: Sequence[Sequence[float]]) -> None:
@@ -193,15 +240,6 @@ def _check_bag(name: str, models: Sequence[Any], weights: Sequence[Sequence[floa
         raise ModelError(f"The model {name} needs one weight per member and source.", remedy)
     if any(not math.isfinite(total) or total == 0 for total in map(sum, zip(*weights, strict=True))):
         raise ModelError(f"The weights of the model {name} leave a source without any member.", remedy)
-
-
-def _thread_count() -> int | None:
-    value = os.environ.get("TORCH_NUM_THREADS")
-    if not value:
-        return None
-    if not value.isascii() or not value.isdigit() or int(value) < 1:
-        raise OptionError(f"TORCH_NUM_THREADS is {value!r}.", "Set it to a positive number, or unset it.")
-    return int(value)
 
 
 def _always(frames: int) -> Callable[[int], int]:

@@ -39,3 +39,21 @@ def test_looking_a_model_up_does_not_load_it(fake_separator: Any) -> None:
         return ModelHandle(name, fake_separator.sources, "digest", load)
 
     assert WarmModels(provider)("a", SeparationOptions(), "cpu").digest == "digest"
+
+
+def test_what_a_warm_model_says_is_told_to_the_job_that_uses_it(fake_separator: Any) -> None:
+    told: list[Any] = []
+
+    def provider(name: str, options: SeparationOptions, device: str) -> ModelHandle:
+        def load(note: Any) -> Any:
+            told.append(note)
+            return fake_separator
+
+        return ModelHandle(name, fake_separator.sources, "digest", load)
+
+    models, first, second = WarmModels(provider), [], []
+    models("a", SeparationOptions(), "cpu").load(first.append)
+    told[0]("loaded")
+    models("a", SeparationOptions(), "cpu").load(second.append)
+    told[0]("stepped back")
+    assert (first, second) == (["loaded"], ["stepped back"])

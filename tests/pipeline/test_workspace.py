@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
 import pytest
 
 from engine.errors import InputError, OutputError
-from engine.workspace import Workspace, job_name, result_folders
+from engine.workspace import Workspace, discard_job_folder, job_name, result_folders
 
 
 def test_publishing_takes_the_first_free_name(tmp_path: Path) -> None:
@@ -109,6 +110,29 @@ def test_a_lasting_workspace_is_there_again_until_it_is_discarded(tmp_path: Path
     with Workspace(tmp_path, "song", token="7") as again:
         assert again.path("source.f32").read_bytes() == b"x"
         again.discard()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege there")
+def test_a_link_where_a_lasting_workspace_should_be_is_not_followed(tmp_path: Path) -> None:
+    elsewhere, out = tmp_path / "elsewhere", tmp_path / "out"
+    elsewhere.mkdir()
+    (elsewhere / "mine").write_bytes(b"x")
+    out.mkdir()
+    link = out / ".song.stemfix.job-7"
+    link.symlink_to(elsewhere)
+    with pytest.raises(OutputError, match="is a link"), Workspace(out, "song", token="7"):
+        pass
+    discard_job_folder(out, Path("song.wav"), "7")
+    assert [path.name for path in elsewhere.iterdir()] == ["mine"]
+    assert link.is_symlink()
+
+
+def test_the_folder_of_a_job_that_ended_is_removed_from_outside(tmp_path: Path) -> None:
+    with Workspace(tmp_path, "song", token="7") as work:
+        work.path("source.f32").write_bytes(b"x")
+    discard_job_folder(tmp_path, Path("/music/song.wav"), "7")
+    discard_job_folder(tmp_path, Path("/music/song.wav"), "unknown")
     assert list(tmp_path.iterdir()) == []
 
 

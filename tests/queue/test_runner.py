@@ -49,7 +49,7 @@ def held(fake_separator: Any) -> Any:
 
 
 def hidden(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.name.startswith(".")]
+    return list(folder.glob(".*"))
 
 
 def test_a_job_delivers_the_bytes_that_run_job_delivers(

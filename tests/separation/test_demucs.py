@@ -13,8 +13,9 @@ import torch
 
 from engine.audio.buffer import AudioBuffer
 from engine.errors import DeviceError, InputError, ModelError, OptionError
-from engine.separation import demucs
-from engine.separation.demucs import DemucsSeparator, pick_device
+from engine.separation import device
+from engine.separation.demucs import DemucsSeparator
+from engine.separation.device import pick_device
 from engine.separation.normalisation import Normalisation
 from engine.separation.separator import SeparationOptions
 
@@ -231,32 +232,76 @@ class TestDevice:
         with pytest.raises(OptionError, match="abacus"):
             pick_device("abacus")
 
-    def gpu(self, monkeypatch, error, notes):
-        """A separator on a GPU whose every computation fails with `error`."""
+    def gpu(self, monkeypatch, fails, notes, **more):
+        """A separator on a GPU, whose computations raise what `fails(segments)` gives for so many at once."""
         infer = DemucsSeparator._infer
 
-        def failing(self, index, batch):
-            if self.device != "cpu":
+        def failing(self, index, batch, device):
+            if device != "cpu" and (error := fails(len(batch))) is not None:
                 raise error
-            return infer(self, index, batch)
+            return infer(self, index, batch, "cpu")
 
         monkeypatch.setattr(DemucsSeparator, "_infer", failing)
-        monkeypatch.setattr(DemucsSeparator, "_place", lambda self, device: None)
-        return separator(device="cuda", note=notes.append)
+        monkeypatch.setattr(DemucsSeparator, "_move", lambda self, device: None)
+        return separator(device="cuda", note=notes.append, **more)
 
     @pytest.mark.parametrize(
         "error", [torch.OutOfMemoryError("CUDA out of memory."), RuntimeError("MPS backend out of memory")]
     )
-    def test_too_little_memory_moves_the_work_to_the_cpu(self, monkeypatch, noise, error):
-        audio, notes = noise(80_000), []
-        tiny = self.gpu(monkeypatch, error, notes)
+    def test_too_little_memory_moves_the_work_to_the_cpu_step_by_step(self, monkeypatch, noise, error):
+        audio, notes = noise(200_000), []
+        tiny = self.gpu(monkeypatch, lambda segments: error, notes)
         np.testing.assert_array_equal(stems_of(tiny, audio), stems_of(separator(), audio))
         assert tiny.device == "cpu"
-        assert len(notes) == 1
-        assert "CPU" in notes[0]
+        assert [note.split("; ")[1] for note in notes] == [
+            "going on with 2.",
+            "going on with 1.",
+            "that segment is computed on the CPU.",
+            "that segment is computed on the CPU.",
+            "going on on the CPU.",
+        ]
+
+    def test_fewer_segments_at_a_time_may_be_enough(self, monkeypatch, noise):
+        audio, notes, sizes = noise(200_000), [], []
+        full = torch.OutOfMemoryError("CUDA out of memory.")
+
+        def fails(segments):
+            sizes.append(segments)
+            return full if segments > 2 else None
+
+        tiny = self.gpu(monkeypatch, fails, notes, batch=8)
+        np.testing.assert_array_equal(stems_of(tiny, audio), stems_of(separator(), audio))
+        assert (tiny.device, len(notes), sizes[:3]) == ("cuda", 2, [8, 4, 2])
+
+    def test_memory_that_is_short_for_a_moment_costs_one_segment_only(self, monkeypatch, noise):
+        audio, notes = noise(200_000), []
+        moments = iter([torch.OutOfMemoryError("CUDA out of memory.")])
+        tiny = self.gpu(monkeypatch, lambda segments: next(moments, None), notes, batch=1)
+        np.testing.assert_array_equal(stems_of(tiny, audio), stems_of(separator(), audio))
+        assert (tiny.device, len(notes)) == ("cuda", 1)
+
+    def test_the_next_recording_tries_the_gpu_again(self, monkeypatch, noise):
+        audio, notes, full = noise(200_000), [], [torch.OutOfMemoryError("CUDA out of memory.")]
+        tiny = self.gpu(monkeypatch, lambda segments: full[0] if full else None, notes)
+        stems_of(tiny, audio)
+        assert tiny.device == "cpu"
+        full.clear()
+        stems_of(tiny, audio)
+        assert (tiny.device, tiny._batch, len(notes)) == ("cuda", 4, 5)
+
+    def test_cancel_is_noticed_between_the_segments_of_a_batch(self, monkeypatch, noise):
+        calls = []
+        tiny = self.gpu(
+            monkeypatch, lambda segments: torch.OutOfMemoryError("CUDA out of memory."), [], batch=8
+        )
+        blocks = tiny.separate(
+            AudioBuffer.of(noise(200_000), SAMPLE_RATE), 0, lambda done, total: None, lambda: calls.append(1)
+        )
+        next(blocks)
+        assert len(calls) >= 5
 
     def test_another_failure_says_what_to_do(self, monkeypatch, noise):
-        tiny = self.gpu(monkeypatch, RuntimeError("device-side assert triggered\nmore"), [])
+        tiny = self.gpu(monkeypatch, lambda _: RuntimeError("device-side assert triggered\nmore"), [])
         with pytest.raises(DeviceError, match="--device cpu"):
             stems_of(tiny, noise(5000))
 
@@ -288,4 +333,4 @@ def test_htdemucs_gives_upstreams_samples():
 
 
 def test_devices_are_those_that_can_be_asked_for():
-    assert demucs.DEVICES == ("auto", "cuda", "mps", "cpu")
+    assert device.DEVICES == ("auto", "cuda", "mps", "cpu")
