@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from engine.queue.client import QueueClient
 
 #: How often the state is read while a job runs, and while none does.
-BUSY_S, IDLE_S = 0.5, 1.0
+BUSY_S, IDLE_S = 0.25, 1.0
 #: How often the lists are read although no count has changed.
 _LISTS_S = 5.0
 #: QueueClient that are listed; counts are of all.

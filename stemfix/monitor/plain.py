@@ -52,7 +52,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
 
 
 def _running(job: JobStatus) -> str:
-    stage = f"{job.stage} {job.stage_done}/{job.stage_total}" if job.stage else "starting"
+    stage = job.stage or "starting"
     speed = speed_text(job.speed_x_realtime)
     return f"  {job.fraction:4.0%}  {stage}  {left_text(job)}  {speed}  {job_name(job)}  ({job.job_id})"
 

@@ -109,7 +109,7 @@ def _health_line(state: str, name: str, words: str, width: int, glyphs: Glyphs) 
     cells = [
         Cell(glyphs.alive if style == GOOD else glyphs.absent, 1, style),
         Cell(name, share, cut="start"),
-        Cell(words, _rest(width, 1, 1, share), QUIET if style == GOOD else style),
+        Cell(words, _rest(width, 1, 1, share), QUIET if style == GOOD else style, right=True),
     ]
     return _job_line(cells, width, glyphs, False)
 
