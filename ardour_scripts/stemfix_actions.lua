@@ -8,7 +8,9 @@ return function (lib)
   local NOT_UNDONE = "Undo takes the stems away and brings the region back; the new tracks stay, empty."
 
   local function finish (batch)
-    bring.run (batch.jobs)
+    lib.log ("All stems are there:", batch.id)
+    -- The hook must not bring the same batch in while the main loop turns.
+    bring.run (batch.jobs, function () jobs.lease (batch, true) end)
     jobs.remember (batch)
     jobs.forget (batch)
     lib.log ("Brought in:", batch.id, NOT_UNDONE)
@@ -63,7 +65,7 @@ return function (lib)
 
   function M.enhance ()
     local settings = lib.settings ()
-    enhance (settings.preset or "balanced", settings.background)
+    enhance (lib.use ("request").preset () or settings.preset or "balanced", settings.background)
   end
 
   function M.separate ()
@@ -88,7 +90,11 @@ return function (lib)
       if jobs.look (waiting).done then batch = waiting end
     end
     if not batch then lib.fail ("stemfix has no result for this session yet.") end
-    finish (batch)
+    local _, why = lib.try (finish, batch)
+    if why then
+      jobs.forget (batch)
+      lib.fail (why)
+    end
   end
 
   function M.open_comparison ()

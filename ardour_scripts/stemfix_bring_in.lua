@@ -61,16 +61,17 @@ return function (lib)
     local outputs = master:isnil () and channels or master:n_inputs ():n_audio ()
     local order = ARDOUR.PresentationInfo.max_order
     if source.original then order = source.original:presentation_info_ptr ():order () + 1 end
+    local tracks = compat.new_audio_tracks (#names, channels, outputs, order, source.name)
+    for _, track in ipairs (tracks) do made[#made + 1] = track end
+    if #tracks ~= #names then lib.fail ("Ardour can't make another track.") end
     local group = Session:new_route_group ("stemfix " .. source.name)
     group:set_rgba (GROUP_COLOUR)
     -- Each stem keeps its own colour.
     group:set_color (false)
     source.tracks = {}
     for index, name in ipairs (names) do
-      local at = source.original and order + index - 1 or order
-      local track = compat.new_audio_track (channels, outputs, at, source.name .. " " .. name)
-      if not track or track:isnil () then lib.fail ("Ardour can't make another track.") end
-      made[#made + 1] = track
+      local track = tracks[index]
+      track:set_name (source.name .. " " .. name)
       track:presentation_info_ptr ():set_color (COLOURS[name] or GROUP_COLOUR)
       group:add (track)
       source.tracks[name] = track
@@ -124,7 +125,8 @@ return function (lib)
   end
 
   --- Bring the stems of all jobs ({ what, result } each) in, or fail with the session as it was.
-  function M.run (given)
+  -- `go_on ()` is called now and then: Ardour's main loop turns meanwhile.
+  function M.run (given, go_on)
     M.refuse_while_recording ()
     -- Whatever can fail comes before the first change.
     local jobs = {}
@@ -133,6 +135,7 @@ return function (lib)
     end
     local sources = by_track (jobs)
     for _, job in ipairs (jobs) do
+      go_on ()
       for _, stem in ipairs (job.stems) do
         stem.region = stem_files.bring_in (stem.path, job.place)
         stem.region:set_name (job.what.name .. " " .. stem.name)
@@ -141,7 +144,11 @@ return function (lib)
     end
     local made = {}
     local _, why = lib.try (function ()
-      for _, source in ipairs (sources) do make_tracks (source, made) end
+      for _, source in ipairs (sources) do
+        go_on ()
+        make_tracks (source, made)
+      end
+      go_on ()
       arrange (sources, "stemfix: " .. (jobs[1].what.name) .. (#jobs > 1 and " and others" or ""))
       wait_for_connections (made)
       return true

@@ -43,13 +43,12 @@ return function (lib)
     return 1
   end
 
-  --- Each of Ardour's five shapes has a number of points or a middle that no other has.
+  --- Of Ardour's five shapes, two have few points; the others' gain in the middle is 0.03, 0.10 and 0.71.
   local function shape (curve, length)
     if #curve <= 2 then return "FadeLinear" end
     if #curve < 20 then return "FadeSymmetric" end
     local gain = middle (curve, length)
-    if gain > 0.6 and gain < 0.8 and #curve == 33 then return "FadeConstantPower" end
-    return gain < 0.1 and "FadeFast" or "FadeSlow"
+    return gain < 0.06 and "FadeFast" or gain < 0.4 and "FadeSlow" or "FadeConstantPower"
   end
 
   local function fade (node, side, rate)

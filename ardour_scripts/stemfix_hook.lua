@@ -12,7 +12,10 @@ end
 
 function factory ()
   local tick
-  return function ()
+  return function (signal)
+    -- Where Ardour 9 numbers its signals in another way the hook is bound to a second one, which may come in the
+    -- middle of the user's edit.
+    if signal ~= LuaSignal.LuaTimerDS then return end
     -- An error that got out would end the hook; one that comes back ten times a second must not be shown.
     pcall (function ()
       if not tick then

@@ -5,7 +5,7 @@ return function (lib)
   local files, engine = lib.use ("files"), lib.use ("engine")
   local regions, fades = lib.use ("region"), lib.use ("fades")
   --- How long a window keeps a batch from the hook without saying so again.
-  local LEASE_S = 10
+  local LEASE_S = 30
 
   --- `<session>/stemfix`: everything that stemfix keeps with a session.
   function M.folder ()

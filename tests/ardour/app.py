@@ -48,6 +48,13 @@ def wait_for(what: str, found: Callable[[], object], timeout_s: float = _TIMEOUT
         time.sleep(0.02)
 
 
+def picture_path(name: str) -> Path:
+    """Where a screenshot of a failure is kept."""
+    folder = Path(os.environ.get("STEMFIX_TEST_PICTURES", HERE.parents[1] / "test-pictures"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{name}.png"
+
+
 class Home:
     """A home folder in which Ardour is set up and the scripts are installed, and the data folder beside it."""
 
@@ -66,7 +73,10 @@ class Home:
             shutil.copy(script, self.scripts)
         # Ardour asks for `python -m stemfix engine`.
         stand_in = folder / "python"
-        stand_in.write_text(f'#!/bin/sh\nexec "{python}" "{ENGINE}"\n')
+        stand_in.write_text(
+            f'#!/bin/sh\n[ "$1" = -c ] && exec "{python}" "$@"\n'
+            f'[ "$*" = "-m stemfix engine" ] && exec "{python}" "{ENGINE}"\nexit 9\n'
+        )
         stand_in.chmod(0o755)
         self.use_engine(stand_in)
         self._write_bindings()
@@ -203,7 +213,9 @@ class Home:
 
 
 def _quoted(text: bytes) -> bytes:
-    return b'"' + b"".join(b"\\%03d" % c if not 32 <= c < 127 or c in b'"\\' else b"%c" % c for c in text) + b'"'
+    return (
+        b'"' + b"".join(b"\\%03d" % c if not 32 <= c < 127 or c in b'"\\' else b"%c" % c for c in text) + b'"'
+    )
 
 
 def _binding(slot: bytes, path: Path) -> bytes:
@@ -211,9 +223,13 @@ def _binding(slot: bytes, path: Path) -> bytes:
     name = source.split(b'name"] = "' if b'["name"]' in source else b'name = "')[1].split(b'"')[0]
     chunk = b"local function ardour () end\n" + source + b"\nreturn factory (...)\n"
     parts = {b"n": name, b"s": source, b"f": chunk}
-    return slot + b" = {} " + b"".join(
-        slot + b'["%s"] = ' % key + _quoted(value) + b" " for key, value in parts.items()
-    ) + slot + b'["a"] = {} '
+    return (
+        slot
+        + b" = {} "
+        + b"".join(slot + b'["%s"] = ' % key + _quoted(value) + b" " for key, value in parts.items())
+        + slot
+        + b'["a"] = {} '
+    )
 
 
 @contextmanager
@@ -256,7 +272,7 @@ class Ardour:
         try:
             wait_for("Ardour's start", self._answers)
         except BaseException:
-            self.picture(home.folder / "start-failed.png")
+            self.picture(picture_path("start-failed"))
             self.kill()
             raise
 
@@ -358,7 +374,7 @@ class Ardour:
         try:
             wait_for(f"'{text}' in the log", found, timeout_s)
         except ArdourError as error:
-            self.picture(self.home.folder / "not-in-log.png")
+            self.picture(picture_path("not-in-log"))
             raise ArdourError(f"{error}; it holds:\n{self.home.log()[since:]}") from None
         return self.home.log()[since:]
 
@@ -372,7 +388,7 @@ class Ardour:
         try:
             self._process.wait(20)
         except subprocess.TimeoutExpired:
-            self.picture(self.home.folder / "quit-failed.png")
+            self.picture(picture_path("quit-failed"))
             self.kill()
             raise ArdourError("Ardour does not quit") from None
         finally:
@@ -387,7 +403,9 @@ class Ardour:
 
     def picture(self, path: Path) -> None:
         """A screenshot."""
-        subprocess.run(["import", "-window", "root", str(path)], env=self._environment, timeout=30, check=False)
+        subprocess.run(
+            ["import", "-window", "root", str(path)], env=self._environment, timeout=30, check=False
+        )
 
     def mouse(self, *words: object) -> str:
         """xdotool."""

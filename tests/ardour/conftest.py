@@ -14,7 +14,7 @@ import pytest
 # The harness is plain modules, which the benchmark uses too.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from app import Ardour, Home, virtual_screen
+from app import Ardour, Home, picture_path, virtual_screen
 
 _PROGRAMS = ("ardour", "ardour7-lua", "ardour7-new_session", "Xvfb", "xdotool", "import")
 
@@ -75,10 +75,8 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     if call.excinfo is not None and call.when == "call":
         for value in getattr(item, "funcargs", {}).values():
             if isinstance(value, Ardour):
-                folder = Path(os.environ.get("STEMFIX_TEST_PICTURES", "test-pictures"))
-                folder.mkdir(parents=True, exist_ok=True)
-                picture = folder / f"{item.name}.png"
+                picture = picture_path(item.name)
                 value.picture(picture)
-                report.sections.append(("screenshot", str(picture.resolve())))
+                report.sections.append(("screenshot", str(picture)))
                 report.sections.append(("stemfix log", value.home.log()[-4000:]))
     return report
