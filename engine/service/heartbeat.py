@@ -21,6 +21,7 @@ from engine.spool.private_files import write_private
 from engine.version import ENGINE_VERSION
 
 EVERY_S = 0.5
+_MEASURE_EVERY_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -33,6 +34,8 @@ class Heart:
         self._state: Literal["starting", "ready", "stopping"] = "starting"
         self._facts: Callable[[], dict[str, Any]] = dict
         self._version = _program_version()
+        self._measured: dict[str, Any] = {}
+        self._measured_at = float("-inf")
         self._writing = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
@@ -70,28 +73,36 @@ class Heart:
             self._failed = True
 
     def _write(self) -> None:
-        process = psutil.Process()
-        with process.oneshot():
-            fields: dict[str, Any] = {
-                "version": self._version,
-                "engine_version": ENGINE_VERSION,
-                "pid": process.pid,
-                # Asked anew each time: when the clock is set, it moves with the clock, for readers too.
-                "process_started_at": process.create_time(),
-                "host": socket.gethostname(),
-                "time": time.time(),
-                "state": self._state,
-                "device": self._device,
-                "memory_used_bytes": process.memory_info().rss,
-                "memory_free_bytes": psutil.virtual_memory().available,
-                "log": str(log_path()),
-                **_device_memory(),
-                **self._facts(),
-            }
+        if time.monotonic() - self._measured_at > _MEASURE_EVERY_S:
+            self._measured_at = time.monotonic()
+            self._measured = {**_process(), **_device_memory()}
+        fields = {
+            "version": self._version,
+            "engine_version": ENGINE_VERSION,
+            "host": socket.gethostname(),
+            "time": time.time(),
+            "state": self._state,
+            "device": self._device,
+            "log": str(log_path()),
+            **self._measured,
+            **self._facts(),
+        }
         data = EngineHeartbeat(**fields).model_dump_json(indent=1).encode()
         with self._writing:
             if not self._stop.is_set():
                 write_private(heartbeat_path(), data)
+
+
+def _process() -> dict[str, Any]:
+    """What the system says of this process."""
+    process = psutil.Process()
+    return {
+        "pid": process.pid,
+        # Not asked once and for all: when the clock is set, it moves with the clock, for readers too.
+        "process_started_at": process.create_time(),
+        "memory_used_bytes": process.memory_info().rss,
+        "memory_free_bytes": psutil.virtual_memory().available,
+    }
 
 
 def _device_memory() -> dict[str, int]:

@@ -79,8 +79,12 @@ def write_private(path: Path, data: bytes) -> None:
     Raises OSError.
     """
     temporary = path.with_name(f".{path.name}.tmp")
-    temporary.unlink(missing_ok=True)
-    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _NO_FOLLOW
+    try:
+        handle = os.open(temporary, flags, 0o600)
+    except FileExistsError:
+        temporary.unlink()
+        handle = os.open(temporary, flags, 0o600)
     try:
         with open(handle, "wb") as file:
             file.write(data)
