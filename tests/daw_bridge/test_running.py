@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import socket
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,3 +119,18 @@ def test_the_address_in_the_folder_counts_while_something_listens_there(tmp_path
         (tmp_path / "osc_url").write_text(f"osc.udp://studio:{listener.getsockname()[1]}/\n")
         assert marked_as_open(folder) == tmp_path / "osc_url"
     assert marked_as_open(folder) is None
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a program under another name, as on Linux")
+def test_a_process_of_that_name_is_found_with_its_configuration(tmp_path: Path) -> None:
+    program = tmp_path / "ardour-7.3.0~fake"
+    shutil.copy(shutil.which("sleep") or "/bin/sleep", program)
+    environment = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    process = subprocess.Popen([program, "60"], env=environment)
+    try:
+        (found,) = [one for one in running_ardours() if one.pid == process.pid]
+        assert found == RunningArdour(process.pid, 7, tmp_path / "config")
+    finally:
+        process.kill()
+        process.wait()
+    assert process.pid not in [one.pid for one in running_ardours()]
