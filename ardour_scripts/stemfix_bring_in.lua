@@ -133,7 +133,11 @@ return function (lib)
     for index, job in ipairs (given) do
       jobs[index] = { what = job.what, stems = stem_files.check (job.what, job.result) }
     end
-    local sources = by_track (jobs)
+    local sources, paths = by_track (jobs), {}
+    for _, job in ipairs (jobs) do
+      for _, stem in ipairs (job.stems) do paths[#paths + 1] = stem.path end
+    end
+    stem_files.adopt (paths)
     for _, job in ipairs (jobs) do
       go_on ()
       for _, stem in ipairs (job.stems) do

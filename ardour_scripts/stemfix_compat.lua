@@ -30,14 +30,20 @@ return function (lib)
     os.execute (command)
   end
 
-  --- Make a folder and those above it, private to the user.
-  function M.make_folder (path)
-    M.execute ("mkdir -p -m 700 -- " .. M.quote (path))
+  --- Make folders and those above them, private to the user. One command for all: to fork Ardour takes 0.2 s.
+  function M.make_folders (paths)
+    local words = { "mkdir -p -m 700 --" }
+    for _, path in ipairs (paths) do words[#words + 1] = M.quote (path) end
+    M.execute (table.concat (words, " "))
   end
 
-  --- Let `target` be the same file as `source`, without a copy. Where the disk can't, there is no target then.
-  function M.link (source, target)
-    M.execute ("ln -- " .. M.quote (source) .. " " .. M.quote (target) .. " 2>/dev/null")
+  --- Let each `{ source, target }` be one file with two names. Where the disk can't, there is no target then.
+  function M.link (pairs_of_paths)
+    local words = {}
+    for _, pair in ipairs (pairs_of_paths) do
+      words[#words + 1] = "ln -- " .. M.quote (pair[1]) .. " " .. M.quote (pair[2]) .. " 2>/dev/null"
+    end
+    M.execute (table.concat (words, "; "))
   end
 
   --- The child has all of Ardour's open files; one that kept Ardour's sockets would hold its ports.

@@ -45,9 +45,11 @@ return function (lib)
     compat.start (settings.python, { "-m", "stemfix", "engine" }, environment, data ("ardour-engine.log"))
   end
 
-  --- One job of `what` in the spool: `fields` as docs/spool.md has them. Returns nothing; the id is in `id`.
+  --- The folder of a job in the spool.
+  M.folder = folder
+
+  --- Put a job into its folder: `fields` as docs/spool.md has them.
   function M.submit (id, fields)
-    files.make_folder (folder (id))
     fields.spool_version = "1.0"
     fields.client, fields.priority = "ardour", "daw"
     files.write_json (folder (id) .. "/job.json", fields)

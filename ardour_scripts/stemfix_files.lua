@@ -44,10 +44,16 @@ return function (lib)
     M.write (path, json.encode (value))
   end
 
-  function M.make_folder (path)
-    if not M.exists (path .. "/.") then compat.make_folder (path) end
-    if not M.exists (path .. "/.") then lib.fail ("The folder " .. path .. " can't be made. Check its disk.") end
-    return path
+  --- Make the folders that are not there. Fails where one can't be made.
+  function M.make_folders (paths)
+    local missing = {}
+    for _, path in ipairs (paths) do
+      if not M.exists (path .. "/.") then missing[#missing + 1] = path end
+    end
+    if #missing > 0 then compat.make_folders (missing) end
+    for _, path in ipairs (missing) do
+      if not M.exists (path .. "/.") then lib.fail ("The folder " .. path .. " can't be made. Check its disk.") end
+    end
   end
 
   --- `name` without what a file name may not hold, at most `bytes` long.

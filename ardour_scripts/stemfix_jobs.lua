@@ -65,14 +65,18 @@ return function (lib)
 
   --- Hand one job per region to the engine. `each (fraction)` may return true to stop; nil then.
   function M.submit (selected, preset, each)
-    files.make_folder (M.folder ())
     local batch = { id = engine.new_id (), preset = preset, lease = os.time () + LEASE_S, jobs = {} }
-    local described = {}
-    for _, region in ipairs (selected) do described[#described + 1] = regions.describe (region) end
+    local described, ids, folders = {}, {}, { M.folder () }
+    for index, region in ipairs (selected) do
+      described[index] = regions.describe (region)
+      ids[index] = engine.new_id () .. "-" .. index
+      folders[#folders + 1] = engine.folder (ids[index])
+    end
+    files.make_folders (folders)
     fades.add (described)
     local sources = {}
     for index, region in ipairs (selected) do
-      local what, id = described[index], engine.new_id () .. "-" .. index
+      local what, id = described[index], ids[index]
       local path = ("%s/%s-%s"):format (M.folder (), files.file_name (what.name, 60), id)
       local source, first, stop = regions.write_source (region, what, path, each)
       if not source then

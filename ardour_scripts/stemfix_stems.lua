@@ -57,7 +57,7 @@ return function (lib)
     take (list, Temporal.timepos_t (position))
   end
 
-  --- Without a copy: the file has a second name among the session's recordings, and is saved and moved with them.
+  --- Without a copy: an adopted file is saved and moved with the session.
   local function embed (list, position)
     Editor:do_embed (list, Editing.ImportSerializeFiles, Editing.ImportAsRegion, position, ARDOUR.PluginInfo (),
       ARDOUR.Track ())
@@ -69,11 +69,20 @@ return function (lib)
       ARDOUR.PluginInfo (), ARDOUR.Track (), false)
   end
 
+  --- Give stems' files a second name among the session's own recordings; the same files, no copies.
+  function M.adopt (paths)
+    local folder, missing = audio_folder (), {}
+    for _, path in ipairs (folder and paths or {}) do
+      local own = folder .. "/" .. path:match ("([^/]+)$")
+      if not files.exists (own) then missing[#missing + 1] = { path, own } end
+    end
+    if #missing > 0 then compat.link (missing) end
+  end
+
   --- A new region over the whole of a stem's file. Fails where Ardour does not take it.
   function M.bring_in (path, position)
     local folder = audio_folder ()
     local own = folder and folder .. "/" .. path:match ("([^/]+)$")
-    if own and not files.exists (own) then compat.link (path, own) end
     local linked = own ~= nil and files.exists (own)
     local before = whole_files (path)
     bring (linked and own or path, position, linked and embed or import)

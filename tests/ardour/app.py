@@ -56,7 +56,7 @@ def picture_path(name: str) -> Path:
 
 
 class Home:
-    """A home folder in which Ardour is set up and the scripts are installed, and the data folder beside it."""
+    """A home folder with Ardour's configuration, the scripts installed in it, and stemfix's data folder."""
 
     def __init__(self, folder: Path, python: Path) -> None:
         self.folder = folder
@@ -208,7 +208,8 @@ class Home:
         (self.config / "ui_scripts").write_text(
             '<?xml version="1.0" encoding="UTF-8"?>\n<UIScripts><ActionScript lua="Lua 5.3">'
             f'{base64.b64encode(payload).decode()}</ActionScript><ActionHooks><LuaCallback lua="Lua 5.3" '
-            f'id="900000" name="stemfix" signals="{_TIMER_SIGNAL}">{hook}</LuaCallback></ActionHooks></UIScripts>\n'
+            f'id="900000" name="stemfix" signals="{_TIMER_SIGNAL}">{hook}</LuaCallback>'
+            "</ActionHooks></UIScripts>\n"
         )
 
 
@@ -261,7 +262,7 @@ class Ardour:
         self.session = session
         self._environment = home.environment(DISPLAY=display)
         self._osc = SimpleUDPClient("127.0.0.1", home.port)
-        self._output = open(home.folder / "ardour-output.log", "ab")
+        self._output = open(home.folder / "ardour-output.log", "ab")  # noqa: SIM115
         self._process = subprocess.Popen(
             ["ardour", "-n", "-a", str(session)],
             env=self._environment,

@@ -21,7 +21,8 @@ from engine.service.engine import run_engine
 
 _CONFTEST = Path(__file__).parents[1] / "conftest.py"
 _specification = importlib.util.spec_from_file_location("stemfix_test_fakes", _CONFTEST)
-assert _specification and _specification.loader
+assert _specification
+assert _specification.loader
 _fakes = importlib.util.module_from_spec(_specification)
 _specification.loader.exec_module(_fakes)
 

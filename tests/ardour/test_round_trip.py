@@ -128,7 +128,7 @@ def check_null(original: Path, stems: Path, cases: list[Case]) -> dict[str, floa
 
 
 def cases_at(rate: int) -> list[Case]:
-    """What must work at every rate: place 0, odd and snapped places, mono and stereo, offsets, other rates."""
+    """What must work at every rate: place 0, odd and snapped ones, mono and stereo, offsets, other rates."""
     other = 44_100 if rate != 44_100 else 48_000
     second = rate
     return [
@@ -154,7 +154,9 @@ SHAPED = [
         start=500,
         channels=1,
         change="""local e = r:envelope () e:clear_list ()
-          for i, g in ipairs ({ 1, 0.2, 0.9, 0.5 }) do e:add (Temporal.timepos_t ((i - 1) * 15999), g, false, true) end
+          for i, g in ipairs ({ 1, 0.2, 0.9, 0.5 }) do
+            e:add (Temporal.timepos_t ((i - 1) * 15999), g, false, true)
+          end
           r:set_envelope_active (true) r:set_scale_amplitude (1.5)""",
     ),
     *(
