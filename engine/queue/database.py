@@ -48,14 +48,14 @@ jobs = sa.Table(
     sa.Column("separated", sa.Boolean, nullable=False, default=False),
     #: The results that it is about to deliver; only one job at a time may.
     sa.Column("claim", sa.String, unique=True),
-    #: There may be a work folder of it on the disk.
-    sa.Column("work_folder", sa.Boolean, nullable=False, default=False),
-    #: DBOS may still know of it.
-    sa.Column("scheduled", sa.Boolean, nullable=False, default=True),
+    #: Nothing is left of it but this: no work folder, no trace in DBOS.
+    sa.Column("tidy", sa.Boolean, nullable=False, default=False),
     sa.Index("stemfix_jobs_by_state", "state", "created_at"),
     sa.Index("stemfix_jobs_by_turn", "state", "priority", "created_at", "job_id"),
-    sa.Index("stemfix_jobs_by_time", "created_at"),
-    sa.Index("stemfix_jobs_by_end", "ended_at"),
+    sa.Index("stemfix_jobs_by_time", "created_at", "job_id"),
+    sa.Index("stemfix_jobs_by_end", "ended_at", "job_id"),
+    sa.Index("stemfix_jobs_separated", "separated", "state"),
+    sa.Index("stemfix_jobs_untidy", "tidy", "ended_at"),
 )
 
 log = sa.Table(

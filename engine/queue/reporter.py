@@ -63,7 +63,7 @@ class JobReporter(Progress):
             new = stage != self._stage
             if new:
                 self._stage, self._stage_began = stage, now
-            elif now - self._wrote < _WRITE_S and done < total:
+            elif now - self._wrote < _WRITE_S:
                 return
             self._wrote = now
             progress = self._progress(stage, done, total, now - self._stage_began)

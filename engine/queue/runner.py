@@ -25,10 +25,10 @@ logger = logging.getLogger(__name__)
 
 #: Seconds between two looks at the database: while there is work, and while there is none.
 _BUSY_S, _IDLE_S = 0.02, 0.1
-#: So long after a change a queue is asked again and again: a slot may become free just after it.
-_LINGER_S, _ASK_AGAIN_S = 1.0, 0.1
+#: So long after the last change there may be more to come.
+_LINGER_S = 1.0
 #: Seconds after which a queue is asked in any case.
-_FALLBACK_S = 10.0
+_FALLBACK_S = 5.0
 #: Seconds between two rounds of tidying up, and how old an end must be for it.
 _TIDY_S = 2.0
 #: Ended jobs tidied up in one round.
@@ -144,20 +144,22 @@ class QueueRunner:
     def _watch(self) -> None:
         changes = Changes(self._settings.url)
         changed_at = looked_at = time.monotonic()
-        rung_at = tidied_at = 0.0
-        tidy = True
-        while not self._stopping.wait(_BUSY_S if self._work.running else _IDLE_S):
+        tidied_at = 0.0
+        busy = changed = False
+        while not self._stopping.wait(_BUSY_S if busy else _IDLE_S):
             now = time.monotonic()
             try:
-                if changes.any():
-                    changed_at, tidy = now, True
+                # Twice, as a job that ends makes room only just after it has written that.
+                ring, changed = changed, changes.any()
+                if changed:
+                    changed_at = now
                     self._pass_on_cancels()
+                if changed or ring:
                     self._ring()
-                elif now - changed_at < _LINGER_S and now - rung_at > _ASK_AGAIN_S:
-                    rung_at = now
-                    self._ring()
-                if tidy and now - tidied_at > _TIDY_S:
-                    tidied_at, tidy = now, self._tidy_up()
+                busy = bool(self._work.running) or now - changed_at < _LINGER_S
+                if now - tidied_at > _TIDY_S:
+                    tidied_at = now
+                    self._tidy_up()
                 if now - looked_at > _ORPHAN_S:
                     looked_at = now
                     self._adopt_orphans()
@@ -176,21 +178,15 @@ class QueueRunner:
             for job_id in self._store.cancelled_among(running):
                 running[job_id].reporter.cancel()
 
-    def _tidy_up(self) -> bool:
-        """Remove what is left of ended jobs; True if there is more to do."""
-        ended = self._store.leftovers(_TIDY_JOBS)
-        long_ago = time.time() - _TIDY_S
-        done = [
-            record
-            for record in ended
-            if (record.ended_at or 0) < long_ago and record.job_id not in self._work.running
-        ]
+    def _tidy_up(self) -> None:
+        """Remove what is left of ended jobs."""
+        ended = self._store.untidy(time.time() - _TIDY_S, _TIDY_JOBS)
+        done = [record for record in ended if record.job_id not in self._work.running]
         for record in done:
             discard_job_folder(record.spec.out_dir, record.spec.source, record.job_id)
         job_ids = [record.job_id for record in done]
         schedule.forget(self._store.database, job_ids)
         self._store.tidied(job_ids)
-        return bool(ended)
 
     def _adopt_orphans(self) -> None:
         """Queue again what was dropped while the database was full or out of reach."""

@@ -72,9 +72,7 @@ def forget(database: sa.Engine, job_ids: Sequence[str]) -> None:
 
 def move_back(database: sa.Engine, job_ids: Sequence[str]) -> None:
     """Let jobs that were running when the engine died go behind the others of their priority."""
-    schema = None if database.dialect.name == "sqlite" else "dbos"
-    names = ("workflow_uuid", "priority", "status")
-    workflows = sa.table("workflow_status", *map(sa.column, names), schema=schema)
+    workflows = _workflows(database)
     halves = [workflow_id(job_id, half) for job_id in job_ids for half in (SEPARATE, ENHANCE)]
     with database.begin() as connection:
         connection.execute(
@@ -86,12 +84,21 @@ def move_back(database: sa.Engine, job_ids: Sequence[str]) -> None:
 
 def begun(database: sa.Engine, executor: str) -> dict[str, str]:
     """The halves that an engine is said to be at: their ids in DBOS, with their jobs' ids."""
-    found = client(database).list_workflows(
-        status="PENDING", executor_id=executor, load_input=False, load_output=False
+    workflows = _workflows(database)
+    query = sa.select(workflows.c.workflow_uuid).where(
+        workflows.c.status == "PENDING", workflows.c.executor_id == executor
     )
-    return {workflow.workflow_id: workflow.workflow_id.rpartition(".")[0] for workflow in found}
+    with database.connect() as connection:
+        return {half: half.rpartition(".")[0] for half in connection.execute(query).scalars()}
 
 
 def resume(database: sa.Engine, half_id: str) -> None:
     """Queue a half again that DBOS takes for running though nobody is at it."""
     client(database).resume_workflow(half_id, queue_name=half_id.rpartition(".")[2])
+
+
+def _workflows(database: sa.Engine) -> sa.TableClause:
+    """DBOS's own table, for the little that it has no function for."""
+    names = ("workflow_uuid", "status", "executor_id", "priority")
+    schema = None if database.dialect.name == "sqlite" else "dbos"
+    return sa.table("workflow_status", *map(sa.column, names), schema=schema)

@@ -133,7 +133,6 @@ class JobStore:
             "state": JobState.RUNNING.value,
             "executor": executor,
             "started_at": sa.func.coalesce(jobs.c.started_at, time.time()),
-            "work_folder": True,
         }
         if not self._update(sa.and_(jobs.c.job_id == job_id, _is_live), values):
             return None
@@ -154,10 +153,17 @@ class JobStore:
         with self.database.connect() as connection:
             return connection.execute(query).scalar() or 0
 
-    def count_start(self, job_id: str, step: str, by: int = 1) -> None:
-        """The job begins the step, or (`by` -1) leaves it in good order before its end."""
-        counted = sa.case((jobs.c.step == step, jobs.c.starts + by), else_=by)
-        self._update(jobs.c.job_id == job_id, {"step": step, "starts": counted})
+    def begin_step(self, job_id: str, step: str, line: str) -> None:
+        """The job begins the step, and says so in its log."""
+        starts = sa.case((jobs.c.step == step, jobs.c.starts + 1), else_=1)
+        with self.database.begin() as connection:
+            update = sa.update(jobs).where(jobs.c.job_id == job_id)
+            connection.execute(update.values(step=step, starts=starts))
+            _say(connection, job_id, line)
+
+    def leave_step(self, job_id: str) -> None:
+        """The job leaves its step in good order, but before its end: that start does not count."""
+        self._update(jobs.c.job_id == job_id, {"starts": jobs.c.starts - 1})
 
     def separated(self, job_id: str) -> None:
         """Note that what is left of the job is for the CPU."""
@@ -204,16 +210,15 @@ class JobStore:
             update = sa.update(jobs).where(this).values(state=JobState.QUEUED.value, claim=None)
             return list(connection.execute(update.returning(jobs.c.job_id)).scalars())
 
-    def leftovers(self, limit: int) -> list[JobRecord]:
-        """Ended jobs that may still have a work folder or be known to DBOS."""
-        return self._select(
-            sa.select(jobs).where(~_is_live, sa.or_(jobs.c.work_folder, jobs.c.scheduled)).limit(limit)
-        )
+    def untidy(self, ended_before: float, limit: int) -> list[JobRecord]:
+        """Jobs that ended before that time and may still have a work folder or be known to DBOS."""
+        query = sa.select(jobs).where(~jobs.c.tidy, jobs.c.ended_at <= ended_before)
+        return self._select(query.limit(limit))
 
     def tidied(self, job_ids: Sequence[str]) -> None:
         """Nothing is left of these jobs but their records."""
         for some in _chunks(job_ids):
-            self._update(jobs.c.job_id.in_(some), {"work_folder": False, "scheduled": False})
+            self._update(jobs.c.job_id.in_(some), {"tidy": True})
 
     def _update(self, where: sa.ColumnElement[bool], values: dict[str, Any]) -> int:
         with self.database.begin() as connection:

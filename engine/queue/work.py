@@ -171,15 +171,15 @@ class Work:
         if starts >= MAX_STARTS:
             return _plain(outcomes.gave_up(stage, starts))
         with self._gate.enter(alone=starts > 0, check=reporter.check):
-            self._store.count_start(running.id, stage)
+            reporter.check()
+            line = f"{stage} begins" + (", alone, as it was cut off before" if starts else "")
+            self._store.begin_step(running.id, stage, line)
             try:
-                reporter.check()
-                reporter.say(f"{stage} begins" + (", alone, as it was cut off before" if starts else ""))
                 with running.workspace(first=stage == "read") as work:
                     reporter.update(stage, 0, 1)
                     result = call(work)
             except Stopped:
-                self._store.count_start(running.id, stage, by=-1)
+                self._store.leave_step(running.id)
                 raise
             except OperationalError:
                 raise
