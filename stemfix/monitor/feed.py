@@ -34,7 +34,7 @@ def take_snapshot(jobs: QueueClient | None, before: QueueStatus | None = None) -
         time=time.time(),
         data_dir=str(data_dir()),
         engine=read_engine(),
-        queue=read_queue(jobs, before) if jobs else None,
+        queue=_read_queue(jobs, before) if jobs else None,
         folders=read_folders(),
         bridges=read_bridges(),
     )
@@ -45,7 +45,7 @@ def read_queue(jobs: QueueClient, before: QueueStatus | None = None) -> QueueSta
     counts = jobs.counts()
     running = jobs.jobs(states=[JobState.RUNNING], limit=_LISTED, newest_first=False)
     live = tuple(JobStatus.of(record) for record in running)
-    if before is not None and before.counts == counts:
+    if before is not None and before.counts == counts and not before.problem:
         return before.model_copy(update={"running": live})
     return QueueStatus(
         counts=counts,
@@ -58,6 +58,13 @@ def read_queue(jobs: QueueClient, before: QueueStatus | None = None) -> QueueSta
     )
 
 
+def _read_queue(jobs: QueueClient, before: QueueStatus | None) -> QueueStatus:
+    try:
+        return read_queue(jobs, before)
+    except StemfixError as error:
+        return QueueStatus(problem=_sentence(error))
+
+
 class Feed:
     """Within `with feed:` `snapshot` is never older than a second or so.
 
@@ -67,7 +74,7 @@ class Feed:
     def __init__(self, open_jobs: Callable[[], QueueClient], changed: Callable[[], None]) -> None:
         self._open = open_jobs
         self._changed = changed
-        self._tasks: queue.SimpleQueue[Callable[[QueueClient], None] | None] = queue.SimpleQueue()
+        self._tasks: queue.SimpleQueue[Callable[[QueueClient | None], None] | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
         self.snapshot = take_snapshot(None)
 
@@ -79,11 +86,14 @@ class Feed:
     ) -> None:
         """Run `task` in the thread, then `tell` of its result or `fail` with one sentence."""
 
-        def run(jobs: QueueClient) -> None:
+        def run(jobs: QueueClient | None) -> None:
+            if jobs is None:
+                fail("The queue can't be read.")
+                return
             try:
                 tell(task(jobs))
-            except StemfixError as error:
-                fail(plain(str(error)))
+            except Exception as error:  # whatever it is, the monitor goes on
+                fail(_sentence(error))
 
         self._tasks.put(run)
 
@@ -107,17 +117,23 @@ class Feed:
                 lists_read = time.monotonic() if old else lists_read
                 self.snapshot = take_snapshot(jobs, before=None if old else self.snapshot.queue)
             except Exception as error:  # the monitor goes on and says what it can't see
-                problem = QueueStatus(problem=plain(f"The queue can't be read: {error}"))
+                problem = QueueStatus(problem=_sentence(error))
                 self.snapshot = take_snapshot(None).model_copy(update={"queue": problem})
             self._changed()
-            busy = self.snapshot.queue is not None and self.snapshot.queue.running
+            found = self.snapshot.queue
+            if found is not None and found.problem and jobs is not None:
+                jobs.close()
+                jobs = None  # opened afresh the next time
             try:
-                task = self._tasks.get(timeout=BUSY_S if busy else IDLE_S)
+                task = self._tasks.get(timeout=BUSY_S if found and found.running else IDLE_S)
             except queue.Empty:
                 continue
             if task is None:
                 break
-            if jobs is not None:
-                task(jobs)
+            task(jobs)
         if jobs is not None:
             jobs.close()
+
+
+def _sentence(error: Exception) -> str:
+    return plain(str(error) or type(error).__name__)

@@ -35,7 +35,7 @@ def _lines(snapshot: Snapshot) -> Iterator[str]:
     yield _sentence(engine_text(snapshot.engine, now))
     yield f"  {', '.join(engine_facts(snapshot.engine, now))}"
     if queue is not None and queue.problem:
-        yield queue.problem
+        yield f"Queue: {queue.problem}"
     elif queue is not None:
         yield f"Running: {len(queue.running) or 'none'}"
         yield from map(_running, queue.running)

@@ -105,11 +105,12 @@ def bridge_line(bridge: BridgeStatus, width: int, glyphs: Glyphs) -> Text:
 def _health_line(state: str, name: str, words: str, width: int, glyphs: Glyphs) -> Text:
     style = GOOD if state in HEALTHY else BAD if state == "error" else WARN
     words = safe(words)
-    share = max(_rest(width, 1, 1, min(max(cell_len(words), 12), width // 2)), 8)
+    room = _rest(width, 1, 1) - 1
+    share = min(cell_len(safe(name)), max(room - 1 - cell_len(words), room // 2))
     cells = [
         Cell(glyphs.alive if style == GOOD else glyphs.absent, 1, style),
         Cell(name, share, cut="start"),
-        Cell(words, _rest(width, 1, 1, share), QUIET if style == GOOD else style, right=True),
+        Cell(words, room - share - 1, QUIET if style == GOOD else style, right=True),
     ]
     return _job_line(cells, width, glyphs, False)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from textwrap import wrap
 
 from rich.text import Text
 
@@ -56,6 +57,9 @@ def page(snapshot: Snapshot, ui: Ui, size: Size, glyphs: Glyphs = UNICODE) -> li
 
 
 def _body(snapshot: Snapshot, ui: Ui, size: Size, glyphs: Glyphs) -> list[Text]:
+    if snapshot.queue is not None and snapshot.queue.problem:
+        problem = _problem(snapshot.queue.problem, size.width, glyphs)
+        return arrange([problem, *_health(snapshot, size, glyphs)], size.height)
     if size.width < _WIDE:
         return arrange(_jobs(snapshot, ui, size, glyphs) + _health(snapshot, size, glyphs), size.height)
     left = Size((size.width - _GAP) // 2, size.height)
@@ -95,8 +99,6 @@ def _jobs(snapshot: Snapshot, ui: Ui, size: Size, glyphs: Glyphs) -> list[Sectio
         )
 
     running = ["none"] if queue and not listed.running else []
-    if listed.problem:
-        running = [listed.problem]
     return [
         section(
             "Running", running, listed.running, 2 if roomy else 1,
@@ -113,6 +115,19 @@ def _jobs(snapshot: Snapshot, ui: Ui, size: Size, glyphs: Glyphs) -> list[Sectio
             listed.count(*(state for state in JobState if state.ended)), 3,
         ),
     ]  # fmt: skip
+
+
+def _problem(words: str, width: int, glyphs: Glyphs) -> Section:
+    """The queue's section where it can't be read."""
+    lines = wrap(safe(words), max(width - 2, 1))
+    return Section(
+        title=_title("Queue", ["can't be read"], width, glyphs),
+        count=len(lines),
+        total=len(lines),
+        least=len(lines),
+        draw=lambda at: [line([Cell("", 1), Cell(lines[at], width - 2, rows.BAD)], width, dots=glyphs.dots)],
+        more=lambda number: _more(number, width, glyphs),
+    )
 
 
 def _health(snapshot: Snapshot, size: Size, glyphs: Glyphs) -> list[Section]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import OutputError
 from engine.job import JobSpec
 from engine.queue.client import QueueClient
 from engine.queue.records import JobOutcome, JobState, Priority
@@ -115,6 +116,21 @@ def test_lists_are_read_again_when_a_count_has_changed(fill: Callable[..., list[
         after = read_queue(queue, before)
     assert [job.job_id for job in after.queued] == [second]
     assert [job.job_id for job in after.ended] == [first]
+
+
+def test_a_queue_that_cannot_be_read_is_status_2_and_told(
+    stemfix: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(queue: QueueClient) -> None:
+        raise OutputError("The disk is gone.", "Bring it back.")
+
+    monkeypatch.setattr(QueueClient, "counts", fail)
+    outcome = stemfix("status")
+    assert outcome.status == 2
+    assert "Queue: The disk is gone. Bring it back." in outcome.out
+    outcome = stemfix("status", "--json")
+    assert outcome.status == 2
+    assert outcome.objects[0]["queue"]["problem"] == "The disk is gone. Bring it back."
 
 
 def test_a_configuration_with_a_mistake_is_refused(stemfix: Any, private_folders: Path) -> None:

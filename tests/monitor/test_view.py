@@ -144,8 +144,15 @@ def test_the_engine_in_every_state(
 
 def test_before_the_queue_was_read_and_when_it_cannot_be(make_snapshot: MakeSnapshot) -> None:
     assert "Queue being read" in drawn(make_snapshot(queue=None))
-    broken = make_snapshot(queue=QueueStatus(problem="The queue can't be read: no space."))
-    assert "The queue can't be read: no space." in drawn(broken)
+    problem = "The queue /data/queue.sqlite can't be used: " + "there is no space, " * 8 + "and that is all."
+    broken = make_snapshot(queue=QueueStatus(problem=problem))
+    for size in SIZES:
+        lines = page(broken, NOBODY, Size(*size))
+        assert len(lines) == size[1]
+        assert {cell_len(line.plain) for line in lines} <= {size[0], 0}
+    shown = " ".join(drawn(broken).split())
+    assert "Queue can't be read" in shown
+    assert problem in shown
 
 
 def test_an_idle_service_says_so(make_snapshot: MakeSnapshot) -> None:
