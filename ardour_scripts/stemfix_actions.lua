@@ -131,7 +131,7 @@ return function (lib)
           end)
           if why then
             jobs.cancel (batch)
-            lib.try (lib.tell, "Error", why)
+            lib.try (lib.tell, "Warning", why)
           end
         end
       end

@@ -49,17 +49,18 @@ return function (lib)
   --- The child has all of Ardour's open files; one that kept Ardour's sockets would hold its ports.
   local CLOSE_ALL = "import os, sys; os.closerange (3, 1 << 20); os.execv (sys.argv[1], sys.argv[1:])"
 
-  --- Start a Python that outlives Ardour, without the library paths that Ardour sets for itself.
-  function M.start (python, arguments, environment, log)
+  --- Start a Python that outlives Ardour, without the library paths that Ardour sets for itself. When it ends,
+  -- its exit status is in the file `status`.
+  function M.start (python, arguments, environment, log, status)
     local words = { "unset LD_LIBRARY_PATH LD_PRELOAD GTK_PATH GTK_MODULES GDK_PIXBUF_MODULE_FILE GTK2_RC_FILES",
-      " VAMP_PATH FONTCONFIG_FILE PYTHONHOME PYTHONPATH ARDOUR_BUNDLED PREBUNDLE_ENV; " }
+      " VAMP_PATH FONTCONFIG_FILE PYTHONHOME PYTHONPATH ARDOUR_BUNDLED PREBUNDLE_ENV; umask 077; trap '' HUP; " }
     for name, value in pairs (environment or {}) do
       words[#words + 1] = "export " .. name .. "=" .. M.quote (value) .. "; "
     end
-    words[#words + 1] = "umask 077; nohup " .. M.quote (python)
-    words[#words + 1] = " -c " .. M.quote (CLOSE_ALL) .. " " .. M.quote (python)
+    words[#words + 1] = "{ " .. M.quote (python) .. " -c " .. M.quote (CLOSE_ALL) .. " " .. M.quote (python)
     for _, argument in ipairs (arguments) do words[#words + 1] = " " .. M.quote (argument) end
-    words[#words + 1] = " >" .. M.quote (log) .. " 2>&1 </dev/null &"
+    words[#words + 1] = " >" .. M.quote (log) .. " 2>&1; echo $? >" .. M.quote (status) .. "; } </dev/null >/dev/null 2>&1 &"
+    os.remove (status)
     os.forkexec ("/bin/sh", "-c", table.concat (words))
   end
 

@@ -5,6 +5,8 @@ return function (lib)
   --- A heartbeat that is older comes from an engine that is gone.
   local FRESH_S = 5
   local START_S = 30
+  --- One that ended at once may have found another that is starting.
+  local OTHER_S = 5
   local RESTARTS = 2
   local stages = { read = "Reading", separate = "Separating", enhance = "Enhancing", align = "Checking alignment",
     publish = "Writing" }
@@ -42,7 +44,8 @@ return function (lib)
     local environment = {}
     for name, value in pairs (settings.environment or {}) do environment[name] = value end
     environment.STEMFIX_DATA_DIR = environment.STEMFIX_DATA_DIR or settings.data_dir
-    compat.start (settings.python, { "-m", "stemfix", "engine" }, environment, data ("ardour-engine.log"))
+    compat.start (settings.python, { "-m", "stemfix", "engine" }, environment, data ("ardour-engine.log"),
+      data ("ardour-engine.exit"))
   end
 
   --- The folder of a job in the spool.
@@ -91,11 +94,12 @@ return function (lib)
         return
       end
       if started_at then
-        if now () - started_at < START_S then return end
-        lib.fail ("The stemfix engine does not start." .. last_line () .. " Try in a terminal: stemfix doctor")
+        local patience = files.exists (data ("ardour-engine.exit")) and OTHER_S or START_S
+        if now () - started_at < patience then return end
+        lib.fail ("The stemfix engine does not start. Nothing was changed." .. last_line () .. " Try in a terminal: stemfix doctor")
       end
       if starts > RESTARTS then
-        lib.fail (("The stemfix engine stopped %d times while it worked on this."):format (starts)
+        lib.fail (("The stemfix engine stopped %d times while it worked on this. Nothing was changed."):format (starts)
           .. last_line () .. " Try in a terminal: stemfix doctor")
       end
       if seen then lib.log ("The engine is gone") end

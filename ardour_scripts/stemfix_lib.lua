@@ -48,12 +48,12 @@ function lib.fail (sentence)
   error ({ sentence = sentence }, 0)
 end
 
---- Call `f` and return what it returns, or nil and the sentence that says why it failed.
+--- Call `f` and return what it returns, or nil, the sentence that says why it failed, and how bad that is.
 function lib.try (f, ...)
   local ok, result = pcall (f, ...)
   if ok then return result end
-  if type (result) == "table" and result.sentence then return nil, result.sentence end
-  return nil, "stemfix met an error of its own: " .. tostring (result)
+  if type (result) == "table" and result.sentence then return nil, result.sentence, "Warning" end
+  return nil, "stemfix met an error of its own: " .. tostring (result), "Error"
 end
 
 --- What the installer wrote.
@@ -89,12 +89,12 @@ end
 
 --- Run one of the actions in `stemfix_actions.lua`. Whatever goes wrong is told, and nothing is thrown.
 function lib.run (action)
-  local _, why = lib.try (function ()
+  local _, why, kind = lib.try (function ()
     lib.log ("Action:", action)
     lib.use ("actions")[action] ()
     return true
   end)
-  if why then lib.try (lib.tell, "Error", why) end
+  if why then lib.try (lib.tell, kind, why) end
   collectgarbage ()
 end
 
