@@ -36,7 +36,12 @@ class Pace:
     def seconds(self, stage: Stage, audio_s: float) -> float:
         """What the stage is expected to take."""
         with self._lock:
-            return self._measured.get(stage, _FIRST_GUESS[stage]) * audio_s
+            if stage in self._measured:
+                return self._measured[stage] * audio_s
+            # A stage never measured is taken to miss its guess as those did that were.
+            guessed = sum(_FIRST_GUESS[known] for known in self._measured)
+            scale = sum(self._measured.values()) / guessed if guessed else 1.0
+            return _FIRST_GUESS[stage] * scale * audio_s
 
     def known(self, stage: Stage) -> bool:
         """Whether the stage was ever measured."""

@@ -30,7 +30,7 @@ class JobReporter(Progress):
         store: where to write.
         pace: predicts the stages.
         stopping: set when the engine stops.
-        on_change: told of every change.
+        on_change: told of what is stored.
     """
 
     def __init__(
@@ -63,11 +63,12 @@ class JobReporter(Progress):
             new = stage != self._stage
             if new:
                 self._stage, self._stage_began = stage, now
-            elif now - self._wrote < _WRITE_S:
+            progress = self._progress(stage, done, total, now - self._stage_began)
+            self.record = self.record.model_copy(update={"progress": progress})
+            if not new and now - self._wrote < _WRITE_S:
                 return
             self._wrote = now
-            progress = self._progress(stage, done, total, now - self._stage_began)
-            self._change(progress=progress)
+            self._on_change(self.record)
             with suppress(OperationalError):  # a database that is busy or full is no reason to fail here
                 self._store.set_progress(self.record.job_id, progress)
 
@@ -91,10 +92,6 @@ class JobReporter(Progress):
         self.spent_s += seconds
         if measured:
             self._pace.learn(stage, seconds, self.audio_s)
-
-    def _change(self, **fields: object) -> None:
-        self.record = self.record.model_copy(update=fields)
-        self._on_change(self.record)
 
     def _progress(self, stage: Stage, done: int, total: int, elapsed_s: float) -> JobProgress:
         share = min(1.0, done / total) if total else 1.0
