@@ -46,22 +46,26 @@ return function (lib)
     M.execute (table.concat (words, "; "))
   end
 
-  --- The child has all of Ardour's open files; one that kept Ardour's sockets would hold its ports.
-  local CLOSE_ALL = "import os, sys; os.closerange (3, 1 << 20); os.execv (sys.argv[1], sys.argv[1:])"
+  --- A child has all of Ardour's open files, and one that kept Ardour's sockets would hold its ports: a first
+  -- Python closes them, then becomes a shell that waits for the second one to note how it ended.
+  local CLOSE_ALL = "import os, sys; os.closerange (3, 1 << 20); os.execv ('/bin/sh', sys.argv[1:])"
+  local NOTE_END = '"$@"; echo $? >"$0"'
 
   --- Start a Python that outlives Ardour, without the library paths that Ardour sets for itself. When it ends,
   -- its exit status is in the file `status`.
   function M.start (python, arguments, environment, log, status)
-    local words = { "unset LD_LIBRARY_PATH LD_PRELOAD GTK_PATH GTK_MODULES GDK_PIXBUF_MODULE_FILE GTK2_RC_FILES",
-      " VAMP_PATH FONTCONFIG_FILE PYTHONHOME PYTHONPATH ARDOUR_BUNDLED PREBUNDLE_ENV; umask 077; trap '' HUP; " }
-    for name, value in pairs (environment or {}) do
-      words[#words + 1] = "export " .. name .. "=" .. M.quote (value) .. "; "
+    local words = { "unset LD_LIBRARY_PATH LD_PRELOAD GTK_PATH GTK_MODULES GDK_PIXBUF_MODULE_FILE GTK2_RC_FILES"
+      .. " VAMP_PATH FONTCONFIG_FILE PYTHONHOME PYTHONPATH ARDOUR_BUNDLED PREBUNDLE_ENV; umask 077; trap '' HUP;" }
+    for name, value in pairs (environment or {}) do words[#words + 1] = "export " .. name .. "=" .. M.quote (value) .. ";" end
+    words[#words + 1] = "if [ -x " .. M.quote (python) .. " ]; then"
+    for _, word in ipairs ({ python, "-c", CLOSE_ALL, "sh", "-c", NOTE_END, status, python, table.unpack (arguments) }) do
+      words[#words + 1] = M.quote (word)
     end
-    words[#words + 1] = "{ " .. M.quote (python) .. " -c " .. M.quote (CLOSE_ALL) .. " " .. M.quote (python)
-    for _, argument in ipairs (arguments) do words[#words + 1] = " " .. M.quote (argument) end
-    words[#words + 1] = " >" .. M.quote (log) .. " 2>&1; echo $? >" .. M.quote (status) .. "; } </dev/null >/dev/null 2>&1 &"
+    words[#words + 1] = ">" .. M.quote (log) .. " 2>&1 </dev/null &"
+    words[#words + 1] = "else echo " .. M.quote (python .. " is not there.") .. " >" .. M.quote (log)
+    words[#words + 1] = "; echo 127 >" .. M.quote (status) .. "; fi"
     os.remove (status)
-    os.forkexec ("/bin/sh", "-c", table.concat (words))
+    os.forkexec ("/bin/sh", "-c", table.concat (words, " "))
   end
 
   --- Open a file or a folder in the program that the desktop has for it.

@@ -1,4 +1,4 @@
-"""One Ardour and what can happen in it: undo, cancel, an engine that dies, a full disk, a damaged file, ..."""
+"""One Ardour and what can happen in it: undo, cancel, a dying engine, a full disk, a damaged file, a crash."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Bench:
 
     def state(self) -> dict[str, str]:
         """Regions by track."""
-        return dict((line.split("\t") + [""])[:2] for line in self.ardour.lua(_STATE))  # type: ignore[misc]
+        return dict([*line.split("\t"), ""][:2] for line in self.ardour.lua(_STATE))  # type: ignore[misc]
 
     def run(self, action: str, outcome: str, timeout_s: float = 60.0) -> str:
         """Trigger an action and wait for its outcome in the log."""
@@ -181,7 +181,10 @@ def test_an_engine_that_does_not_start_is_told(bench: Bench) -> None:
     bench.region("no-engine")
     bench.home.stop_engine()
     bench.home.use_engine(Path("/no/such/python"))
-    bench.refused("stemfix_enhance", "The stemfix engine does not start. Nothing was changed.")
+    bench.refused(
+        "stemfix_enhance",
+        "The stemfix engine does not start. Nothing was changed. It said: /no/such/python is not there.",
+    )
     bench.home.use_engine(bench.home.folder / "python")
     bench.set("no-engine", "")
     bench.refused("stemfix_enhance", "It said: The stand-in was told not to start.")
@@ -246,8 +249,8 @@ def test_refusals_before_a_job_is_made(bench: Bench, ardour: Ardour) -> None:
 
 def test_names_with_anything_in_them(bench: Bench, ardour: Ardour) -> None:
     id = bench.region("odd-name")
-    name = "Ünï/\"quo'te\" $(rm) \\ %d ..."
-    ardour.lua(f"ARDOUR.RegionFactory.regions ():table ()[{id}]:set_name ([[{name}]])") if False else ardour.lua(
+    name = 'Ünï/"quo\'te" $(rm) \\ %d ...'
+    ardour.lua(
         f"""for _, r in pairs (ARDOUR.RegionFactory.regions ():table ()) do
           if r:to_stateful ():id ():to_s () == "{id}" then r:set_name ([[{name}]]) end end"""
     )
