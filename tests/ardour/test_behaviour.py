@@ -1,4 +1,4 @@
-"""One Ardour and what can happen in it: undo, cancel, a dying engine, a full disk, a damaged file, a crash."""
+"""One Ardour and what can happen in it: undo, cancel, a dying engine, a full disk, damaged files, a crash."""
 
 from __future__ import annotations
 
