@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -236,6 +237,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7, help="runs whose median is taken")
     parser.add_argument("--idle", type=float, default=60.0, help="seconds to watch the idle service")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no service stays behind
     with tempfile.TemporaryDirectory() as folder:
         bench = Bench(Path(folder), args.stand_in, args.seconds)
         print("| what | result |\n|---|---|")
