@@ -13,6 +13,7 @@ return function (lib)
     bring.run (batch.jobs, function () jobs.lease (batch, true) end)
     jobs.remember (batch)
     jobs.forget (batch)
+    jobs.tidy (batch)
     lib.log ("Brought in:", batch.id, NOT_UNDONE)
   end
 
@@ -38,6 +39,7 @@ return function (lib)
   end
 
   local function enhance (preset, background)
+    engine.require_programs ()
     if Session:actively_recording () then lib.fail ("Ardour is recording. Stop first.") end
     local selected = regions.selected ()
     local window = LuaDialog.ProgressWindow ("stemfix", true)

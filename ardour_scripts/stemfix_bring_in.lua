@@ -78,20 +78,47 @@ return function (lib)
     end
   end
 
-  --- Ardour connects new tracks from a thread of its own: a session saved before that plays without the last one.
-  local function wait_for_connections (tracks)
+  --- For each output port of `track`, the input ports of busses that it leads to; nil where it leads to none.
+  local function targets (track)
+    local found, any = {}, false
+    local outputs = track:output ()
+    for index = 0, outputs:n_ports ():n_audio () - 1 do
+      local port = outputs:audio (index)
+      found[index] = {}
+      for _, route in ipairs (Session:get_routes ():table ()) do
+        local inputs = route:input ()
+        for other = 0, inputs:n_ports ():n_audio () - 1 do
+          local name = inputs:audio (other):name ()
+          if port:connected_to (name) then
+            table.insert (found[index], name)
+            any = true
+          end
+        end
+      end
+    end
+    return any and found or nil
+  end
+
+  --- Let the stems go where the original goes. Ardour connects new tracks to Master from a thread of its own: a
+  -- session saved before that plays without the last one.
+  local function connect (source)
+    local wanted = source.original and targets (source.original)
     local master = Session:master_out ()
-    if master:isnil () then return end
     local deadline = ARDOUR.LuaAPI.monotonic_time () + CONNECT_S * 1000000
-    for _, track in ipairs (tracks) do
+    for _, track in pairs (source.tracks) do
       local outputs = track:output ()
       for index = 0, outputs:n_ports ():n_audio () - 1 do
         local port = outputs:audio (index)
-        while not port:connected () and ARDOUR.LuaAPI.monotonic_time () < deadline do
+        while not master:isnil () and not port:connected () and ARDOUR.LuaAPI.monotonic_time () < deadline do
           ARDOUR.LuaAPI.usleep (5000)
         end
-        if not port:connected () and index < master:n_inputs ():n_audio () then
-          port:connect (master:input ():audio (index):name ())
+        local names = wanted and wanted[index] or {}
+        if not wanted and not master:isnil () and index < master:n_inputs ():n_audio () then
+          names = { master:input ():audio (index):name () }
+        end
+        if #names > 0 and not (#names == 1 and port:connected_to (names[1])) then
+          port:disconnect_all ()
+          for _, name in ipairs (names) do port:connect (name) end
         end
       end
     end
@@ -154,7 +181,7 @@ return function (lib)
       end
       go_on ()
       arrange (sources, "stemfix: " .. (jobs[1].what.name) .. (#jobs > 1 and " and others" or ""))
-      wait_for_connections (made)
+      for _, source in ipairs (sources) do connect (source) end
       return true
     end)
     if not why then return #made end

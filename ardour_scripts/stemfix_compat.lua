@@ -27,7 +27,7 @@ return function (lib)
 
   --- Run a command and wait. What it returns differs (7 says 0 whatever happened): look at what it should have done.
   function M.execute (command)
-    os.execute (command)
+    if os.execute then os.execute (command) end
   end
 
   --- Make folders and those above them, private to the user. One command for all: to fork Ardour takes 0.2 s.

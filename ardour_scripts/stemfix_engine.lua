@@ -34,12 +34,16 @@ return function (lib)
     return beat
   end
 
+  --- Fails where Ardour's preferences keep scripts from what every job needs.
+  function M.require_programs ()
+    if not compat.can_run_programs () then
+      lib.fail ("Ardour does not allow scripts to start programs. Allow it in Preferences > Scripting > "
+        .. "'Sandbox all Lua scripts', then start Ardour again.")
+    end
+  end
+
   local function start ()
     local settings = lib.settings ()
-    if not compat.can_run_programs () then
-      lib.fail ("Ardour does not allow scripts to start programs (Preferences > Scripting > Sandbox all Lua scripts)."
-        .. " Allow it, or start the engine yourself: stemfix engine")
-    end
     lib.log ("Starting the engine")
     local environment = {}
     for name, value in pairs (settings.environment or {}) do environment[name] = value end

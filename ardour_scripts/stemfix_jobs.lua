@@ -59,6 +59,11 @@ return function (lib)
     files.write_json (M.folder () .. "/last.json", batch)
   end
 
+  --- Remove what only the engine needed of a batch that is finished.
+  function M.tidy (batch)
+    for _, job in ipairs (batch.jobs) do os.remove (job.source) end
+  end
+
   function M.last ()
     return files.read_json (M.folder () .. "/last.json")
   end
@@ -101,6 +106,7 @@ return function (lib)
   function M.cancel (batch)
     for _, job in ipairs (batch.jobs) do engine.cancel (job.id) end
     M.forget (batch)
+    M.tidy (batch)
   end
 
   --- Where a batch stands: { done, progress, text }. Fails where a job ended without its stems.

@@ -318,16 +318,23 @@ class Ardour:
             raise ArdourError(f"{lines[-1]} in: {chunk[:500]}")
         return [line for line in lines if line]
 
-    def add_region(self, wav: Path, position: int, start: int = 0, length: int | None = None) -> str:
-        """Import a file as a new track of its name, and trim its region; returns the region's id."""
+    def add_region(
+        self, wav: Path, position: int, start: int = 0, length: int | None = None, embed: bool = False
+    ) -> str:
+        """Import or embed a file as a new track of its name, and trim its region; the region's id."""
+        how = (
+            "Editor:do_embed (files, Editing.ImportSerializeFiles, Editing.ImportAsTrack,"
+            if embed
+            else "Editor:do_import (files, Editing.ImportSerializeFiles, Editing.ImportAsTrack,"
+            "ARDOUR.SrcQuality.SrcBest, ARDOUR.MidiTrackNameSource.SMFTrackName,"
+            "ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,"
+        )
+        end = "" if embed else ", false"
         trim = "" if length is None else f"r:trim_end (Temporal.timepos_t ({position + length}))"
         (found,) = self.lua(
             f"""
             local files = C.StringVector () files:push_back ("{wav}")
-            Editor:do_import (files, Editing.ImportSerializeFiles, Editing.ImportAsTrack,
-              ARDOUR.SrcQuality.SrcBest, ARDOUR.MidiTrackNameSource.SMFTrackName,
-              ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore, Temporal.timepos_t (0),
-              ARDOUR.PluginInfo (), ARDOUR.Track (), false)
+            {how} Temporal.timepos_t (0), ARDOUR.PluginInfo (), ARDOUR.Track (){end})
             local r = Session:route_by_name ("{wav.stem}"):to_track ():playlist ():region_list ():table ()[1]
             if {start} > 0 then r:trim_front (Temporal.timepos_t ({start})) end
             r:set_position (Temporal.timepos_t ({position}))

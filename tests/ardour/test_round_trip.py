@@ -31,6 +31,8 @@ class Case:
     file_rate: int | None = None
     #: Lua that changes the region `r`.
     change: str = ""
+    #: The file stays where it lies, in a format that the engine is not asked to read: Ardour reads it.
+    embedded_au: bool = False
     #: The header of the session's own file claims another rate, as that of a file taken in at the wrong one.
     wrong_header: bool = False
 
@@ -46,7 +48,9 @@ def write_source(case: Case, folder: Path, rate: int) -> Path:
     generator = np.random.default_rng(len(case.name) + case.position)
     time = np.arange(frames)[:, None] / file_rate
     audio = 0.1 * generator.standard_normal((frames, case.channels)) + 0.1 * np.sin(2 * np.pi * 330 * time)
-    path = folder / f"{case.name}.wav"
+    # Ardour will look for an embedded file by its name: nothing else may lie beside it.
+    path = folder / "au" / f"{case.name}.au" if case.embedded_au else folder / f"{case.name}.wav"
+    path.parent.mkdir(exist_ok=True)
     soundfile.write(path, audio.astype(np.float32), file_rate, subtype="FLOAT")
     return path
 
@@ -60,7 +64,7 @@ def build(ardour: Ardour, cases: list[Case], folder: Path, rate: int) -> dict[st
     ids = {}
     for case in cases:
         ids[case.name] = ardour.add_region(
-            write_source(case, folder, rate), case.position, case.start, case.length
+            write_source(case, folder, rate), case.position, case.start, case.length, case.embedded_au
         )
         if case.change:
             ardour.lua(
@@ -83,10 +87,33 @@ def claim_other_rate(session: Path, case: Case) -> None:
             file.write(struct.pack("<I", 44_100 if rate != 44_100 else 48_000))
 
 
+def store_as_24_bit(session: Path) -> None:
+    """What Ardour records and imports in this session has 24 bits."""
+    text = session.read_text()
+    old, new = (f'name="native-file-data-format" value="{name}"' for name in ("FormatFloat", "FormatInt24"))
+    assert old in text
+    session.write_text(text.replace(old, new))
+
+
+def send_to_bus(ardour: Ardour, case: Case) -> None:
+    """Let the case's track play into a bus of its own, with a gain, that plays into Master."""
+    ardour.lua(
+        f"""local bus = Session:new_audio_route (2, 2, nil, 1, "Bus", ARDOUR.PresentationInfo.Flag.AudioBus,
+          ARDOUR.PresentationInfo.max_order):table ()[1]
+        bus:set_name ("Bus")
+        bus:gain_control ():set_value (0.5, PBD.GroupControlDisposition.NoGroup)
+        local out = Session:route_by_name ("{case.name}"):output ()
+        for i = 0, 1 do
+          out:audio (i):disconnect_all ()
+          out:audio (i):connect (bus:input ():audio (i):name ())
+        end"""
+    )
+
+
 def check_session(saved: SavedSession, cases: list[Case]) -> None:
     """Every original is muted, and its stems lie beside it at the same sample."""
     assert saved.unconnected == []
-    assert saved.foreign_sources == []
+    assert not [path for path in saved.foreign_sources if not path.endswith(".au")]
     for case in cases:
         (original,) = saved.on(case.name)
         assert (original.position, original.start, original.length, original.muted) == (
@@ -169,6 +196,7 @@ SHAPED = [
         )
         for index, shape in enumerate(("Linear", "Fast", "Slow", "ConstantPower", "Symmetric"))
     ),
+    Case("read-by-ardour", 26 * 48_000 + 5, 48_001, start=1_003, embedded_au=True),
     Case(
         "no-fades",
         24 * 48_000 + 3,
@@ -184,8 +212,12 @@ def test_the_stems_sum_to_the_regions_at_their_sample(
 ) -> None:
     cases = cases_at(rate) + (SHAPED if rate == 48_000 else [])
     session = home.new_session(f"rate-{rate}", rate)
+    if rate == 44_100:
+        store_as_24_bit(session)
     ardour = start(session)
     ids = build(ardour, cases, tmp_path, rate)
+    if rate == 88_200:
+        send_to_bus(ardour, cases[2])
     ardour.save()
     for case in cases:
         if case.wrong_header:
