@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -17,19 +17,7 @@ from pathlib import Path
 from pythonosc.udp_client import SimpleUDPClient
 
 HERE = Path(__file__).parent
-SCRIPTS = HERE.parents[1] / "ardour_scripts"
 ENGINE = HERE / "stand_in_engine.py"
-#: Slots of Ardour's menu of scripts, in which the actions are bound here.
-ACTIONS = {
-    "console": 1,
-    "stemfix_enhance": 2,
-    "stemfix_enhance_with_preset": 3,
-    "stemfix_separate": 4,
-    "stemfix_import_last": 5,
-    "stemfix_open_comparison": 6,
-}
-#: LuaTimerDS in Ardour 7.0 to 8.12.
-_TIMER_SIGNAL = "1" + "0" * 47
 _TIMEOUT_S = 60.0
 
 
@@ -56,30 +44,39 @@ def picture_path(name: str) -> Path:
 
 
 class Home:
-    """A home folder with Ardour's configuration, the scripts installed in it, and stemfix's data folder."""
+    """A home folder with Ardour's configuration, stemfix installed in it, and stemfix's data folder.
 
-    def __init__(self, folder: Path, python: Path) -> None:
+    The engine is a stand-in with a quick model, unless `models` names the folder of the real ones.
+    """
+
+    def __init__(self, folder: Path, python: Path, models: Path | None = None) -> None:
         self.folder = folder
         self.config = folder / "config" / "ardour7"
         self.scripts = self.config / "scripts"
         self.data = folder / "data"
+        self.models = models
         self.port = random.randint(20_000, 40_000)
         (self.config / "export").mkdir(parents=True)
-        self.scripts.mkdir()
         self.data.mkdir(mode=0o700)
         (self.config / ".a7").touch()
         shutil.copy(HERE / "float32.preset", self.config / "export")
-        for script in SCRIPTS.glob("*.lua"):
-            shutil.copy(script, self.scripts)
-        # Ardour asks for `python -m stemfix engine`.
+        self._bind_console()
+        stemfix = [python, "-m", "stemfix", "daw"]
+        self._run([*stemfix, "install", "ardour", "--preset", "none"])
+        (installed,) = json.loads(self._run([*stemfix, "status", "ardour", "--json"]))
+        #: Slot of Ardour's menu of scripts by script.
+        self.slots = {"console": 1} | {
+            name.removesuffix(".lua"): slots[0] for name, slots in installed["slots"].items()
+        }
+        # The scripts ask it for `-m stemfix engine`.
         stand_in = folder / "python"
         stand_in.write_text(
             f'#!/bin/sh\n[ "$1" = -c ] && exec "{python}" "$@"\n'
             f'[ "$*" = "-m stemfix engine" ] && exec "{python}" "{ENGINE}"\nexit 9\n'
         )
         stand_in.chmod(0o755)
-        self.use_engine(stand_in)
-        self._write_bindings()
+        if models is None:
+            self.use_engine(stand_in)
 
     def use_engine(self, python: Path, **more: str) -> None:
         """Write the settings that the installer writes; `more` are Lua values."""
@@ -106,7 +103,7 @@ class Home:
             "STEMFIX_DATA_DIR": str(self.data),
             "STEMFIX_CACHE_DIR": str(self.folder / "stem-cache"),
             "STEMFIX_CONFIG_DIR": str(self.folder / "stemfix-config"),
-            "OMP_NUM_THREADS": "1",
+            **({"STEMFIX_MODEL_DIR": str(self.models)} if self.models else {"OMP_NUM_THREADS": "1"}),
             "LC_ALL": "C.UTF-8",
             "NO_AT_BRIDGE": "1",
             "PULSE_SERVER": "none",
@@ -177,59 +174,52 @@ class Home:
             os.kill(pid, signal.SIGKILL)
 
     def engine_pids(self) -> list[int]:
-        """Processes of the stand-in that work on this home."""
+        """Engines that work on this home."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
-                if (
-                    str(ENGINE).encode() in (folder / "cmdline").read_bytes()
-                    and f"STEMFIX_DATA_DIR={self.data}\0".encode() in (folder / "environ").read_bytes()
-                ):
+                command = (folder / "cmdline").read_bytes()
+                is_engine = str(ENGINE).encode() in command or b"\0-m\0stemfix\0engine" in command
+                ours = f"STEMFIX_DATA_DIR={self.data}\0".encode() in (folder / "environ").read_bytes()
+                # The shell that waits for the engine names it too.
+                if is_engine and ours and not command.startswith(b"sh\0"):
                     found.append(int(folder.name))
         return found
 
-    def _run(self, command: list[object]) -> None:
+    def stemfix(self, python: Path, *words: object) -> str:
+        """Run a command of stemfix in this home; what it printed."""
+        return self._run([python, "-m", "stemfix", *words])
+
+    def _run(self, command: list[object]) -> str:
         done = subprocess.run(
             [str(word) for word in command],
             env=self.environment(),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            capture_output=True,
             timeout=120,
         )
+        output, errors = (stream.decode(errors="replace") for stream in (done.stdout, done.stderr))
         if done.returncode:
-            raise ArdourError(f"{command[0]} failed:\n{done.stdout.decode(errors='replace')[-3000:]}")
+            raise ArdourError(f"{command[0]} failed:\n{output[-3000:]}\n{errors[-3000:]}")
+        return output
 
-    def _write_bindings(self) -> None:
-        payload = b"scripts = {} "
-        for name, slot in ACTIONS.items():
-            path = HERE / "console.lua" if name == "console" else SCRIPTS / f"{name}.lua"
-            payload += _binding(b"scripts[%d]" % slot, path)
-        hook = base64.b64encode(_binding(b"s", SCRIPTS / "stemfix_hook.lua")).decode()
+    def _bind_console(self) -> None:
+        """As if the user had bound a script of their own."""
+        source = (HERE / "console.lua").read_bytes()
+        chunk = b"local function ardour () end\n" + source + b"\nreturn factory (...)\n"
+        parts = {b"n": b"test console", b"s": source, b"f": chunk}
+        payload = b"scripts = {} scripts[1] = {} " + b"".join(
+            b'scripts[1]["%s"] = ' % key + _quoted(value) + b" " for key, value in parts.items()
+        )
+        payload += b'scripts[1]["a"] = {} '
         (self.config / "ui_scripts").write_text(
             '<?xml version="1.0" encoding="UTF-8"?>\n<UIScripts><ActionScript lua="Lua 5.3">'
-            f'{base64.b64encode(payload).decode()}</ActionScript><ActionHooks><LuaCallback lua="Lua 5.3" '
-            f'id="900000" name="stemfix" signals="{_TIMER_SIGNAL}">{hook}</LuaCallback>'
-            "</ActionHooks></UIScripts>\n"
+            f"{base64.b64encode(payload).decode()}</ActionScript><ActionHooks/></UIScripts>\n"
         )
 
 
 def _quoted(text: bytes) -> bytes:
     return (
         b'"' + b"".join(b"\\%03d" % c if not 32 <= c < 127 or c in b'"\\' else b"%c" % c for c in text) + b'"'
-    )
-
-
-def _binding(slot: bytes, path: Path) -> bytes:
-    source = path.read_bytes()
-    name = source.split(b'name"] = "' if b'["name"]' in source else b'name = "')[1].split(b'"')[0]
-    chunk = b"local function ardour () end\n" + source + b"\nreturn factory (...)\n"
-    parts = {b"n": name, b"s": source, b"f": chunk}
-    return (
-        slot
-        + b" = {} "
-        + b"".join(slot + b'["%s"] = ' % key + _quoted(value) + b" " for key, value in parts.items())
-        + slot
-        + b'["a"] = {} '
     )
 
 
@@ -290,8 +280,8 @@ class Ardour:
         return self._process.pid
 
     def act(self, name: str) -> None:
-        """Trigger one of `ACTIONS` over OSC; it does not wait for its end."""
-        self.access(f"LuaAction/script-{ACTIONS[name]}")
+        """Trigger one of stemfix's actions over OSC, by its script; it does not wait for its end."""
+        self.access(f"LuaAction/script-{self.home.slots[name]}")
 
     def access(self, action: str) -> None:
         """Trigger one of Ardour's own actions over OSC."""
@@ -443,9 +433,3 @@ class Ardour:
         (found,) = wait_for(f"the dialog {title}", lambda: self.windows(title))[-1:]  # type: ignore[index]
         x, y, width, height = found
         self.click(x + width - 50, y + height - 25)
-
-
-def free_port() -> int:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
