@@ -22,7 +22,7 @@ demo: $(STAMP) ## Enhance the demo song into demo-output/
 test: $(STAMP) ## Run the whole test suite, with real weights and coverage
 	$(BIN)/stemfix models pull htdemucs
 	rm -f .coverage .coverage.*
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 -m "not weights" --cov=engine --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not weights" --cov=engine --cov-report=
 	$(BIN)/pytest -m weights --cov=engine --cov-append --cov-report=term --cov-fail-under=90
 
 lint: $(STAMP) ## Check style and types
