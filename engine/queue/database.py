@@ -44,6 +44,8 @@ jobs = sa.Table(
     #: The step begun last, and how often it began without coming to an end.
     sa.Column("step", sa.String),
     sa.Column("starts", sa.Integer, nullable=False, default=0),
+    #: It was tried in a process of its own, which survived.
+    sa.Column("acquitted", sa.Boolean, nullable=False, default=False),
     #: Its stems are there; what is left is for the CPU.
     sa.Column("separated", sa.Boolean, nullable=False, default=False),
     #: The results that it is about to deliver; only one job at a time may.

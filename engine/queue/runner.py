@@ -18,7 +18,8 @@ from engine.queue.database import database_errors, open_database
 from engine.queue.records import JobRecord
 from engine.queue.settings import QueueSettings
 from engine.queue.store import JobStore
-from engine.queue.work import Work
+from engine.queue.trial import AVAILABLE, Trial
+from engine.queue.work import MAX_STARTS, Work
 from engine.workspace import discard_job_folder
 
 logger = logging.getLogger(__name__)
@@ -58,14 +59,22 @@ class QueueRunner:
         self._stopping = threading.Event()
         self._threads: list[threading.Thread] = []
         self._bells: list[Bell] = []
+        self._trial: Trial | None = None
         #: Halves that nobody was at when this was looked at last.
         self._unattended: set[str] = set()
 
     def start(self) -> None:
         """Take up what the last engine left behind, then what is queued. Raises StemfixError."""
+        from dbos import DBOS
+
         database = open_database(self._settings.url, every_commit_survives_power_loss=False)
-        with database_errors(database):
-            self._launch(database)
+        try:
+            with database_errors(database):
+                self._launch(database)
+        except BaseException:
+            DBOS.destroy(destroy_registry=True)
+            database.dispose()
+            raise
 
     def stop(self, timeout_s: float = 60.0) -> None:
         """Leave every job where it is, to be resumed by the next start; takes up to a segment's time."""
@@ -80,6 +89,8 @@ class QueueRunner:
         for thread in self._threads:
             thread.join()
         DBOS.destroy(destroy_registry=True)
+        if self._trial is not None:
+            self._trial.close()
         self._store.release(self._settings.executor)
         self._store.database.dispose()
 
@@ -92,7 +103,12 @@ class QueueRunner:
 
         self._store = JobStore(database)
         schedule.move_back(database, self._store.release(self._settings.executor))
-        self._work = Work(self._store, self._settings, self._models, self._stopping, self._on_change)
+        if AVAILABLE and self._store.any_suspects(MAX_STARTS):
+            database.dispose()  # no connection may be in both processes
+            self._trial = Trial(self._models)
+        self._work = Work(
+            self._store, self._settings, self._models, self._stopping, self._on_change, self._trial
+        )
         dbos = DBOS(
             config={
                 "name": schedule.APPLICATION,

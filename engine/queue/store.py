@@ -153,6 +153,17 @@ class JobStore:
         with self.database.connect() as connection:
             return connection.execute(query).scalar() or 0
 
+    def acquit(self, job_id: str) -> bool:
+        """What the engine died of so far was not this job; False if that was said before."""
+        this = sa.and_(jobs.c.job_id == job_id, ~jobs.c.acquitted)
+        return self._update(this, {"starts": 0, "acquitted": True}) > 0
+
+    def any_suspects(self, starts: int) -> bool:
+        """Whether a job began a step so often without coming to its end."""
+        query = sa.select(jobs.c.job_id).where(_is_live, jobs.c.starts >= starts).limit(1)
+        with self.database.connect() as connection:
+            return connection.execute(query).first() is not None
+
     def begin_step(self, job_id: str, step: str, line: str) -> None:
         """The job begins the step, and says so in its log."""
         starts = sa.case((jobs.c.step == step, jobs.c.starts + 1), else_=1)

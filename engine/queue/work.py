@@ -7,6 +7,7 @@ ends as a `JobOutcome`; nothing that a job raises gets into the database or out 
 from __future__ import annotations
 
 import logging
+import shutil
 import threading
 import time
 import traceback
@@ -29,6 +30,7 @@ from engine.queue.reporter import JobReporter, Stopped
 from engine.queue.running import RunningJob
 from engine.queue.settings import QueueSettings
 from engine.queue.store import JobStore
+from engine.queue.trial import Trial
 from engine.steps import Aligned, Enhanced, Read, Separated, StepResult
 from engine.workspace import Workspace, discard_job_folder
 
@@ -59,6 +61,7 @@ class Work:
         models: ModelProvider,
         stopping: threading.Event,
         on_change: Callable[[JobRecord], None],
+        trial: Trial | None,
     ) -> None:
         #: The jobs that are being worked on, by id.
         self.running: dict[str, RunningJob] = {}
@@ -67,6 +70,7 @@ class Work:
         self._models = models
         self._stopping = stopping
         self._on_change = on_change
+        self._trial = trial
         self._pace = Pace()
         self._gate = Gate()
         self._publishing: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
@@ -168,10 +172,10 @@ class Work:
         """Run a step now; its result or the job's end, as plain data."""
         reporter = running.reporter
         starts = self._store.starts(running.id, stage)
-        if starts >= MAX_STARTS:
-            return _plain(outcomes.gave_up(stage, starts))
         with self._gate.enter(alone=starts > 0, check=reporter.check):
             reporter.check()
+            if starts >= MAX_STARTS and not self._acquitted(running):
+                return _plain(outcomes.gave_up(stage, starts))
             line = f"{stage} begins" + (", alone, as it was cut off before" if starts else "")
             self._store.begin_step(running.id, stage, line)
             try:
@@ -190,6 +194,19 @@ class Work:
             except Exception as error:
                 return _plain(self._internal_error(running, error))
         return {"result": result.model_dump(mode="json")}
+
+    def _acquitted(self, running: RunningJob) -> bool:
+        """Whether it was something else that the engine died of so often; believed once."""
+        if self._trial is None:
+            return False
+        running.reporter.say("The engine died so often in this step that the job is tried in another process")
+        with running.workspace(first=False) as work:
+            folder = work.fresh_folder("trial")
+            survived = self._trial.survives(
+                running.job.spec.model_copy(update={"out_dir": folder}), running.reporter.check
+            )
+            shutil.rmtree(folder)
+        return survived and self._store.acquit(running.id)
 
     def _same(self, running: RunningJob, read: Read) -> Job:
         """The job's steps, if they would still give what they began. Raises StemfixError."""

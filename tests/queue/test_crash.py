@@ -22,6 +22,7 @@ from engine.models import ModelHandle
 from engine.pipeline import run_job
 from engine.queue.client import QueueClient
 from engine.queue.records import JobState, Priority
+from engine.queue.trial import AVAILABLE
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="kill -9 is a POSIX signal")
 
@@ -60,11 +61,25 @@ def test_a_job_that_kills_the_engine_three_times_is_given_up_and_no_other(
     assert record.outcome is not None
     assert "died 3 times" in record.outcome.message
     assert client.wait(neighbour, 30).state is JobState.DONE
-    assert sorted(engine_process.count_runs().values()) == [1, 3]
+    assert sorted(engine_process.count_runs().values()) == [1, 3 + AVAILABLE]
     assert leftovers(tmp_path / "out") == []
     # Its cause removed, the same job is done.
     (tmp_path / "runs.die").unlink()
     assert client.wait(client.retry(deadly), 30).state is JobState.DONE
+
+
+@pytest.mark.skipif(not AVAILABLE, reason="no trial on this system")
+def test_a_job_that_was_only_there_when_the_engine_died_is_done(
+    client: QueueClient, submit: Submit, engine_process: Any, tmp_path: Path
+) -> None:
+    job_id = submit("bystander")
+    for _ in range(3):
+        client._store.begin_step(job_id, "read", "read begins")
+    engine_process.start()
+    assert client.wait(job_id, 30).state is JobState.DONE
+    assert any("another process" in line for line in client.log(job_id))
+    assert list(engine_process.count_runs().values()) == [2]
+    assert leftovers(tmp_path / "out") == []
 
 
 def test_after_a_kill_the_job_goes_on_after_its_last_finished_step(
