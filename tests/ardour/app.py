@@ -14,11 +14,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import numpy as np
+import soundfile
 from pythonosc.udp_client import SimpleUDPClient
 
 HERE = Path(__file__).parent
 ENGINE = HERE / "stand_in_engine.py"
 _TIMEOUT_S = 60.0
+_EXPORTS = 5
+#: Samples on both sides of a pulse that are silent.
+_AROUND = 400
 
 
 class ArdourError(AssertionError):
@@ -146,15 +151,26 @@ class Home:
         self._run(["ardour7-new_session", "-s", str(rate), str(folder), name])
         return folder / f"{name}.ardour"
 
-    def export(self, session: Path, out: Path, first: int, stop: int) -> Path:
-        """Master out of the saved session over `[first, stop)` as a float WAV file."""
+    def export(self, session: Path, out: Path, first: int, stop: int, pulse: int) -> Path:
+        """Master out of the saved session over `[first, stop)` as a float WAV file.
+
+        Ardour's exporter now and then renders a whole, unchanged session 16 samples early. The pulse that
+        `add_pulse` put at `pulse`, which no action touches, tells; such a rendering is made again.
+        """
         for pending in session.parent.glob("*.pending"):
             pending.unlink()
         script = HERE / "export.lua"
-        self._run(
-            ["ardour7-lua", script, session.parent, session.stem, out.parent, out.stem, str(first), str(stop)]
-        )
-        return out
+        names = [session.parent, session.stem, out.parent, out.stem]
+        for _ in range(_EXPORTS):
+            self._run(["ardour7-lua", script, *names, first, stop])
+            audio = soundfile.read(out, dtype="float32", always_2d=True)[0]
+            around = audio[pulse - first - _AROUND : pulse - first + _AROUND, 0]
+            off = int(np.argmax(np.abs(around))) - _AROUND
+            if off == 0:
+                return out
+            print(f"{out.name} came out {off:+} samples off; exporting again")
+            out.unlink()
+        raise ArdourError(f"Ardour exported {session} {_EXPORTS} times at the wrong place")
 
     def log(self) -> str:
         """What the scripts wrote into their log."""
@@ -333,6 +349,14 @@ class Ardour:
             """
         )
         return found
+
+    def add_pulse(self, position: int, rate: int) -> None:
+        """One loud sample at `position` on a track of its own: `Home.export` needs it."""
+        path = self.home.folder / "pulse.wav"
+        audio = np.zeros((1_000, 2), np.float32)
+        audio[500] = 0.99
+        soundfile.write(path, audio, rate, subtype="FLOAT")
+        self.add_region(path, position - 500)
 
     def select(self, *ids: str) -> None:
         """Select regions. Ardour draws a region some time after it made it."""

@@ -46,14 +46,16 @@ def test_the_round_trip_with_the_real_model(real_home: Home, screen: str, tmp_pa
     ardour = Ardour(real_home, session, screen)
     try:
         region = ardour.add_region(wav, position, start, frames)
+        pulse = position + frames + RATE
+        ardour.add_pulse(pulse, RATE)
         ardour.save()
-        before = real_home.export(session, tmp_path / "before.wav", 0, position + frames + RATE)
+        before = real_home.export(session, tmp_path / "before.wav", 0, pulse + RATE, pulse)
         ardour.select(region)
         python, since = Path(sys.executable), len(real_home.log())
         real_home.stemfix(python, "ardour", "enhance-selected", "--preset", "none", "--port", real_home.port)
         ardour.wait_for_log("Outcome: done", since, 300)
         ardour.save()
-        after = real_home.export(session, tmp_path / "after.wav", 0, position + frames + RATE)
+        after = real_home.export(session, tmp_path / "after.wav", 0, pulse + RATE, pulse)
         difference = soundfile.read(before)[0] - soundfile.read(after)[0]
         depth = 20 * np.log10(np.sqrt(np.mean(difference[position : position + frames] ** 2)) + 1e-30)
         assert depth <= -120, depth

@@ -216,14 +216,16 @@ def test_the_stems_sum_to_the_regions_at_their_sample(
         store_as_24_bit(session)
     ardour = start(session)
     ids = build(ardour, cases, tmp_path, rate)
+    pulse = max(case.end for case in cases) + rate // 2
+    stop = pulse + rate // 2
+    ardour.add_pulse(pulse, rate)
     if rate == 88_200:
         send_to_bus(ardour, cases[2])
     ardour.save()
     for case in cases:
         if case.wrong_header:
             claim_other_rate(session, case)
-    stop = max(case.end for case in cases) + rate
-    before = home.export(session, tmp_path / "before.wav", 0, stop)
+    before = home.export(session, tmp_path / "before.wav", 0, stop, pulse)
 
     # One region by itself, then the others at once: one job each, and one undo step.
     alone, *others = cases
@@ -234,7 +236,7 @@ def test_the_stems_sum_to_the_regions_at_their_sample(
         ardour.wait_for_log("Outcome: done", since, 120)
     ardour.quit()
     check_session(read_session(session), cases)
-    depths = check_null(before, home.export(session, tmp_path / "after.wav", 0, stop), cases)
+    depths = check_null(before, home.export(session, tmp_path / "after.wav", 0, stop, pulse), cases)
     print({name: round(depth, 1) for name, depth in depths.items()})
     assert [step for step in read_session(session).undo_steps if step.startswith("stemfix")] == [
         "stemfix: first",
