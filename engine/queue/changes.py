@@ -8,7 +8,7 @@ from time import monotonic
 from engine.queue.database import is_sqlite, sqlite_path
 
 #: A server can't be asked that; it is taken to have changed so often.
-_SERVER_S = 0.25
+_SERVER_S = 0.5
 
 
 class Changes:
