@@ -4,7 +4,6 @@ return function (lib)
   local files, compat, engine = lib.use ("files"), lib.use ("compat"), lib.use ("engine")
   local regions, jobs, bring = lib.use ("region"), lib.use ("jobs"), lib.use ("bring_in")
   local POLL_US = 30000
-  local REQUEST_S = 10
   local LEASE_EVERY_US = 3000000
   local NOT_UNDONE = "Undo takes the stems away and brings the region back; the new tracks stay, empty."
 
@@ -66,18 +65,9 @@ return function (lib)
     lib.log ("Outcome:", outcome)
   end
 
-  --- The preset that `stemfix ardour enhance-selected` asked for a moment ago: OSC carries no words to an action.
-  local function asked_for ()
-    local path = lib.settings ().data_dir .. "/ardour_request.json"
-    local request = files.read_json (path)
-    os.remove (path)
-    local fresh = request and math.abs (os.time () - (tonumber (request.time) or 0)) <= REQUEST_S
-    return fresh and type (request.preset) == "string" and request.preset or nil
-  end
-
   function M.enhance ()
     local settings = lib.settings ()
-    enhance (asked_for () or settings.preset or "balanced", settings.background)
+    enhance (lib.use ("request").preset () or settings.preset or "balanced", settings.background)
   end
 
   function M.separate ()

@@ -222,7 +222,7 @@ class Home:
         """As if the user had bound a script of their own."""
         source = (HERE / "console.lua").read_bytes()
         chunk = b"local function ardour () end\n" + source + b"\nreturn factory (...)\n"
-        parts = {b"n": b"test console", b"s": source, b"f": chunk}
+        parts = {b"n": b"A script of your own", b"s": source, b"f": chunk}
         payload = b"scripts = {} scripts[1] = {} " + b"".join(
             b'scripts[1]["%s"] = ' % key + _quoted(value) + b" " for key, value in parts.items()
         )
