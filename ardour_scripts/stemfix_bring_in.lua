@@ -160,14 +160,10 @@ return function (lib)
     for index, job in ipairs (given) do
       jobs[index] = { what = job.what, stems = stem_files.check (job.what, job.result) }
     end
-    local sources, paths = by_track (jobs), {}
+    local sources = by_track (jobs)
     for _, job in ipairs (jobs) do
-      for _, stem in ipairs (job.stems) do paths[#paths + 1] = stem.path end
-    end
-    stem_files.adopt (paths)
-    for _, job in ipairs (jobs) do
-      go_on ()
       for _, stem in ipairs (job.stems) do
+        go_on ()
         stem.region = stem_files.bring_in (stem.path, job.place)
         stem.region:set_name (job.what.name .. " " .. stem.name)
         regions.shape (stem.region, job.what)

@@ -37,15 +37,6 @@ return function (lib)
     M.execute (table.concat (words, " "))
   end
 
-  --- Let each `{ source, target }` be one file with two names. Where the disk can't, there is no target then.
-  function M.link (pairs_of_paths)
-    local words = {}
-    for _, pair in ipairs (pairs_of_paths) do
-      words[#words + 1] = "ln -- " .. M.quote (pair[1]) .. " " .. M.quote (pair[2]) .. " 2>/dev/null"
-    end
-    M.execute (table.concat (words, "; "))
-  end
-
   --- A child has all of Ardour's open files, and one that kept Ardour's sockets would hold its ports: a first
   -- Python closes them, then becomes a shell that waits for the second one to note how it ended.
   local CLOSE_ALL = "import os, sys; os.closerange (3, 1 << 20); os.execv ('/bin/sh', sys.argv[1:])"

@@ -16,10 +16,25 @@ return function (lib)
     return M.folder () .. "/pending.json"
   end
 
+  --- A session may come from somebody else: what stands in its files is believed only where it can do no harm.
+  local function is_sound (batch)
+    if type (batch) ~= "table" or type (batch.id) ~= "string" or type (batch.jobs) ~= "table" then return false end
+    for _, job in ipairs (batch.jobs) do
+      local id = type (job) == "table" and job.id
+      if type (id) ~= "string" or #id > 64 or not id:find ("^%w[%w_-]*$") or type (job.what) ~= "table" then
+        return false
+      end
+    end
+    return #batch.jobs > 0
+  end
+
   --- The batches that are waited for.
   function M.pending ()
-    local found = files.read_json (pending_path ())
-    return found and found.batches or {}
+    local found, sound = files.read_json (pending_path ()), {}
+    for _, batch in ipairs (type (found) == "table" and found.batches or {}) do
+      if is_sound (batch) then sound[#sound + 1] = batch end
+    end
+    return sound
   end
 
   local function keep (batches)
@@ -61,11 +76,15 @@ return function (lib)
 
   --- Remove what only the engine needed of a batch that is finished.
   function M.tidy (batch)
-    for _, job in ipairs (batch.jobs) do os.remove (job.source) end
+    for _, job in ipairs (batch.jobs) do
+      local name = tostring (job.source):match ("([^/]+)$") or ""
+      if name:find (job.id, 1, true) then os.remove (M.folder () .. "/" .. name) end
+    end
   end
 
   function M.last ()
-    return files.read_json (M.folder () .. "/last.json")
+    local batch = files.read_json (M.folder () .. "/last.json")
+    return is_sound (batch) and batch or nil
   end
 
   --- Hand one job per region to the engine. `each (fraction)` may return true to stop; nil then.

@@ -1,11 +1,7 @@
 -- stemfix_stems: the files that a job delivered, checked, and as regions that the session knows.
 return function (lib)
   local M = {}
-  local files, compat, regions = lib.use ("files"), lib.use ("compat"), lib.use ("region")
-
-  local function session_folder ()
-    return (Session:path ():gsub ("/+$", ""))
-  end
+  local files, regions = lib.use ("files"), lib.use ("region")
 
   --- The stems in a job's result: { { name, path }, ... }. Fails where one is damaged or does not fit the region.
   function M.check (what, result)
@@ -29,65 +25,27 @@ return function (lib)
     return stems
   end
 
-  --- Where Ardour keeps the session's own recordings, or nil.
-  local function audio_folder ()
-    local session = session_folder ()
-    local folder = session .. "/interchange/" .. session:match ("([^/]+)$") .. "/audiofiles"
-    return files.exists (folder .. "/.") and folder or nil
-  end
-
-  --- Whole-file regions over `path`, by id. Another program's regions may have the same name, never the same path.
-  local function whole_files (path)
+  --- Regions that span a whole file, by id.
+  local function whole_files ()
     local found = {}
     for _, region in pairs (ARDOUR.RegionFactory.regions ():table ()) do
-      local audio = region:whole_file () and region:to_audioregion ()
-      if audio and not audio:isnil () then
-        local file = region:source (0):to_filesource ()
-        if not file:isnil () and file:path ():match ("([^/]+)$") == path:match ("([^/]+)$") then
-          found[regions.id (region)] = region
-        end
-      end
+      if region:whole_file () then found[regions.id (region)] = region end
     end
     return found
   end
 
-  local function bring (path, position, take)
-    local list = C.StringVector ()
-    list:push_back (path)
-    take (list, Temporal.timepos_t (position))
-  end
-
-  --- Without a copy: an adopted file is saved and moved with the session.
-  local function embed (list, position)
-    Editor:do_embed (list, Editing.ImportSerializeFiles, Editing.ImportAsRegion, position, ARDOUR.PluginInfo (),
-      ARDOUR.Track ())
-  end
-
-  local function import (list, position)
-    Editor:do_import (list, Editing.ImportSerializeFiles, Editing.ImportAsRegion, ARDOUR.SrcQuality.SrcBest,
-      ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore, position,
-      ARDOUR.PluginInfo (), ARDOUR.Track (), false)
-  end
-
-  --- Give stems' files a second name among the session's own recordings; the same files, no copies.
-  function M.adopt (paths)
-    local folder, missing = audio_folder (), {}
-    for _, path in ipairs (folder and paths or {}) do
-      local own = folder .. "/" .. path:match ("([^/]+)$")
-      if not files.exists (own) then missing[#missing + 1] = { path, own } end
-    end
-    if #missing > 0 then compat.link (missing) end
-  end
-
-  --- A new region over the whole of a stem's file. Fails where Ardour does not take it.
+  --- A new region over the whole of a stem's file, copied into the session in its own format. (A file that is
+  -- embedded instead costs no time, but Ardour saves its absolute path: a session that moves would lose it.)
+  -- Fails where Ardour does not take it.
   function M.bring_in (path, position)
-    local folder = audio_folder ()
-    local own = folder and folder .. "/" .. path:match ("([^/]+)$")
-    local linked = own ~= nil and files.exists (own)
-    local before = whole_files (path)
-    bring (linked and own or path, position, linked and embed or import)
+    local before = whole_files ()
+    local list, place = C.StringVector (), Temporal.timepos_t (position)
+    list:push_back (path)
+    Editor:do_import (list, Editing.ImportSerializeFiles, Editing.ImportAsRegion, ARDOUR.SrcQuality.SrcBest,
+      ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore, place,
+      ARDOUR.PluginInfo (), ARDOUR.Track (), false)
     local made
-    for id, region in pairs (whole_files (path)) do
+    for id, region in pairs (whole_files ()) do
       if not before[id] then made = region end
     end
     if not made then lib.fail ("Ardour could not take " .. path .. " in. Nothing was changed; see Ardour's log.") end

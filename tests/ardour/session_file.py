@@ -108,7 +108,7 @@ def read_session(path: Path) -> SavedSession:
     foreign = [
         source.get("name", "")
         for source in root.iterfind("Sources/Source")
-        if source.get("name", "").startswith("/")
+        if f"{source.get('name')}{source.get('origin')}".find("/") >= 0
     ]
     return SavedSession(
         rate, regions, sorted(routes, key=routes.__getitem__), groups, colours, unconnected, steps, foreign

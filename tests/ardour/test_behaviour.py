@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from app import Ardour, Home, wait_for
+from session_file import read_session
 
 RATE = 48_000
 STEMS = ("drums", "bass", "other", "vocals")
@@ -277,6 +279,41 @@ def test_with_a_preset_in_the_background_while_work_goes_on(bench: Bench, ardour
     assert bench.state()["background vocals"] == "background vocals@99999"
 
 
+def test_a_failure_in_the_background_is_told_once(bench: Bench, ardour: Ardour) -> None:
+    bench.region("failing")
+    before = bench.state()
+    bench.set("full-disk", "")
+    bench.home.use_engine(bench.home.folder / "python", background="true")
+    since = len(bench.home.log())
+    ardour.act("stemfix_enhance")
+    text = ardour.wait_for_log("Warning:", since)
+    assert "Region 'failing' was not enhanced: " in text
+    ardour.close_dialog()
+    time.sleep(1.5)
+    assert bench.home.log()[since:].count("Warning:") == 1
+    assert bench.state() == before
+    assert not bench.waiting()
+
+
+def test_a_session_of_somebody_else_can_do_no_harm(bench: Bench, tmp_path: Path) -> None:
+    bench.region("foreign")
+    precious = tmp_path / "precious"
+    precious.write_text("mine")
+    folder = bench.session.parent / "stemfix"
+    folder.mkdir(exist_ok=True)
+    what = {"name": "x", "id": "1", "track": "x", "position": 0, "length": 5, "start": 0, "rate": RATE}
+    (folder / "pending.json").write_text(
+        json.dumps(
+            {"batches": [{"id": "x", "jobs": [{"id": "../../x", "source": str(precious), "what": what}]}, 7]}
+        )
+    )
+    bench.run("stemfix_separate", "Outcome: done")
+    batch = {"id": "y", "jobs": [{"id": "gone-1", "source": str(precious), "what": what, "result": {}}]}
+    (folder / "last.json").write_text(json.dumps(batch))
+    bench.refused("stemfix_import_last", "The job delivered no stems. Nothing was changed.")
+    assert precious.read_text() == "mine"
+
+
 def test_a_job_outlives_its_session(bench: Bench) -> None:
     bench.region("reopened", 4)
     bench.set("slow", "1")
@@ -311,3 +348,18 @@ def test_a_job_outlives_an_ardour_that_is_killed(bench: Bench) -> None:
     bench.ardour = bench.start(bench.session)
     bench.ardour.wait_for_log("Brought in", since, 60)
     assert stems_of("crashed").items() <= bench.state().items()
+
+
+def test_stems_move_with_their_session(bench: Bench) -> None:
+    bench.region("moving")
+    bench.run("stemfix_enhance", "Outcome: done")
+    state = bench.state()
+    bench.ardour.quit()
+    assert read_session(bench.session).foreign_sources == []
+    moved = bench.session.parent.with_name("renamed")
+    bench.session.parent.rename(moved)
+    # What the engine delivered may go too: the session has its own.
+    shutil.rmtree(moved / "stemfix")
+    bench.session = moved / bench.session.name
+    bench.ardour = bench.start(bench.session)
+    assert bench.state() == state
