@@ -55,9 +55,18 @@ def client(database: sa.Engine) -> DBOSClient:
     )
 
 
-def enqueue(dbos: DBOSClient, connection: sa.Connection, job_id: str, priority: Priority) -> None:
-    """Queue a new job within the caller's transaction."""
+def enqueue(
+    dbos: DBOSClient, connection: sa.Connection, job_id: str, priority: Priority, created_at: float
+) -> None:
+    """Queue a new job within the caller's transaction; `created_at` is in seconds since the epoch."""
     dbos.enqueue_in_transaction(connection, options(job_id, SEPARATE, priority), job_id)
+    # Among equals DBOS takes the earliest first, and on SQLite it notes down whole seconds.
+    workflows = _workflows(connection.engine)
+    connection.execute(
+        sa.update(workflows)
+        .where(workflows.c.workflow_uuid == workflow_id(job_id, SEPARATE))
+        .values(created_at=int(created_at * 1000))
+    )
 
 
 def forget(database: sa.Engine, job_ids: Sequence[str]) -> None:
@@ -99,6 +108,6 @@ def resume(database: sa.Engine, half_id: str) -> None:
 
 def _workflows(database: sa.Engine) -> sa.TableClause:
     """DBOS's own table, for the little that it has no function for."""
-    names = ("workflow_uuid", "status", "executor_id", "priority")
+    names = ("workflow_uuid", "status", "executor_id", "priority", "created_at")
     schema = None if database.dialect.name == "sqlite" else "dbos"
     return sa.table("workflow_status", *map(sa.column, names), schema=schema)

@@ -288,6 +288,18 @@ def test_stop_leaves_a_job_to_the_next_start(
     assert sum("read begins" in line for line in client.log(ids[0])) == 1, "a finished step is not repeated"
 
 
+def test_equals_are_done_in_the_order_they_came_whatever_their_ids(
+    client: QueueClient, start_runner: Start, make_spec: Callable[..., JobSpec], held: Any
+) -> None:
+    firsts = [0.1, 0.2, 0.3, 0.4]
+    for job_id, first in zip("zmya", firsts, strict=True):  # all within one second
+        client.submit(make_spec(job_id, first=first), priority=Priority.BATCH, client="x", job_id=job_id)
+    held.go.set()
+    start_runner(held)
+    assert all(client.wait(job_id, 60).state is JobState.DONE for job_id in "zmya")
+    assert held.order == firsts
+
+
 def test_a_job_cancelled_while_no_engine_runs_leaves_nothing(
     client: QueueClient,
     start_runner: Start,
