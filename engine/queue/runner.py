@@ -158,7 +158,17 @@ class QueueRunner:
             on_conflict="always_update",
         )
         queue.database_backed_queue = False  # its settings need not be read again each time
-        bell = Bell()
+
+        def settled() -> bool:
+            # DBOS counts what runs here to keep to `at_once`, but a job counts only some time after it was
+            # taken: asked again before that, it would take one more.
+            try:
+                taken = schedule.claimed(self._store.database, self._settings.executor, queue_name)
+            except sa.exc.OperationalError:
+                return True  # the database is full or gone, which the round itself will notice
+            return taken <= int(dbos._active_workflows_set.count_for_queue(queue_name))
+
+        bell = Bell(settled)
         self._bells.append(bell)
         self._begin(lambda: queue_worker_thread(bell, dbos, queue), f"queue-{queue_name}")
 

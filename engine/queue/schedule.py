@@ -101,6 +101,18 @@ def begun(database: sa.Engine, executor: str) -> dict[str, str]:
         return {half: half.rpartition(".")[0] for half in connection.execute(query).scalars()}
 
 
+def claimed(database: sa.Engine, executor: str, queue_name: str) -> int:
+    """How many halves an engine has taken from a queue and not ended, by what the database says."""
+    workflows = _workflows(database)
+    query = sa.select(sa.func.count()).where(
+        workflows.c.status == "PENDING",
+        workflows.c.executor_id == executor,
+        workflows.c.queue_name == queue_name,
+    )
+    with database.connect() as connection:
+        return int(connection.execute(query).scalar_one())
+
+
 def resume(database: sa.Engine, half_id: str) -> None:
     """Queue a half again that DBOS takes for running though nobody is at it."""
     client(database).resume_workflow(half_id, queue_name=half_id.rpartition(".")[2])
@@ -108,6 +120,6 @@ def resume(database: sa.Engine, half_id: str) -> None:
 
 def _workflows(database: sa.Engine) -> sa.TableClause:
     """DBOS's own table, for the little that it has no function for."""
-    names = ("workflow_uuid", "status", "executor_id", "priority", "created_at")
+    names = ("workflow_uuid", "status", "executor_id", "priority", "created_at", "queue_name")
     schema = None if database.dialect.name == "sqlite" else "dbos"
     return sa.table("workflow_status", *map(sa.column, names), schema=schema)
