@@ -228,7 +228,8 @@ class FolderWatch:
         self._ledger.put(Entry(path, self._folder, signature, FileState.REFUSED, message))
         note_failure(path, message)
         self._follower.message = f"{path}: {message}"
-        log.warning("%s: %s", path, message)
+        # A name that is no text must not break whoever prints the line.
+        log.warning("%s", f"{path}: {message}".encode(errors="backslashreplace").decode())
 
 
 def _text(name: str) -> str:
