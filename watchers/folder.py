@@ -228,8 +228,7 @@ class FolderWatch:
         self._ledger.put(Entry(path, self._folder, signature, FileState.REFUSED, message))
         note_failure(path, message)
         self._follower.message = f"{path}: {message}"
-        # A name that is no text must not break whoever prints the line.
-        log.warning("%s", f"{path}: {message}".encode(errors="backslashreplace").decode())
+        log.warning("%s", _text(f"{path}: {message}"))
 
 
 def _text(name: str) -> str:
