@@ -154,9 +154,11 @@ def _uninstall(folder: ReaperFolder, transaction: Transaction) -> FolderReport:
             transaction.remove(path)
         else:
             transaction.write(path, after)
-    for name in sorted(record.files.keys() - {_KEYMAP, _EXT_STATE}):
-        _put_back(name, record, transaction, notes)
     place = folder.scripts / FOLDER
+    found = (*place.glob("stemfix_*"), *(place / FOLDER).glob("*.lua"))
+    names = {path.relative_to(folder.path).as_posix() for path in found}
+    for name in sorted((names | record.files.keys()) - {_KEYMAP, _EXT_STATE}):
+        _put_back(name, record, transaction, notes)
     for left_over in place.rglob(f".*{TEMPORARY_SUFFIX}"):
         transaction.remove(left_over)
     record.forget(transaction)
@@ -180,7 +182,7 @@ def _put_back(name: str, record: Record, transaction: Transaction, notes: list[s
     """Put back what was at one of our scripts' places; what the user made of it is kept as a copy."""
     path = record.folder.path / name
     now = content(path)
-    there = record.files[name]
+    there = record.files.get(name, Installed((), None))
     if now is not None and not there.is_unchanged(now):
         notes.append(_kept(record, name, now, transaction))
     if there.before is None:
