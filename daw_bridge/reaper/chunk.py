@@ -1,7 +1,7 @@
 """Chunk: REAPER's project text as lines and blocks, of which every byte can be put back.
 
-A block begins with a line `<NAME ...` and ends with a line `>`; blocks nest. Lines of text that the user wrote
-begin with `|`, and encoded data has neither `<` nor `>`.
+A block begins with a line `<NAME ...` and ends with a line `>`; blocks nest. Lines of text that the user
+wrote begin with `|`, and encoded data has neither `<` nor `>`.
 """
 
 from __future__ import annotations
@@ -57,7 +57,9 @@ def words(line: bytes) -> list[str]:
     """A line's words; REAPER quotes one that holds blanks in whichever of `"`, `'` and backticks it lacks."""
     found = re.findall(rb"\"[^\"]*\"|'[^']*'|`[^`]*`|\S+", line.strip())
     texts = (word.decode("utf-8", "surrogateescape") for word in found)
-    return [text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text for text in texts]
+    return [
+        text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text for text in texts
+    ]
 
 
 def quoted(text: str) -> bytes:

@@ -18,7 +18,10 @@ _LOOPBACK = {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 #: REAPER does not answer while a dialog is open or it renders.
 _PATIENCE_S = 10.0
 _PROBE_S = 0.3
-START = "In REAPER run the action 'stemfix_Serve stemfix in the terminal.py' (stemfix daw install reaper --terminal)."
+START = (
+    "In REAPER run the action 'stemfix_Serve stemfix in the terminal.py'; "
+    "'stemfix daw install reaper --terminal' puts it there."
+)
 
 
 class ConnectionRefusedByUsError(StemfixError):
@@ -34,7 +37,9 @@ def server_addresses(port: int = PORT) -> set[str]:
     except (psutil.AccessDenied, PermissionError):  # as on macOS
         return _probed(port)
     return {
-        link.laddr.ip for link in links if link.status == psutil.CONN_LISTEN and link.laddr and link.laddr.port == port
+        link.laddr.ip
+        for link in links
+        if link.status == psutil.CONN_LISTEN and link.laddr and link.laddr.port == port
     }
 
 
@@ -79,8 +84,8 @@ def _refuse_open(port: int) -> None:
     found = server_addresses(port)
     if open_ones := sorted(found - _LOOPBACK):
         raise ConnectionRefusedByUsError(
-            f"The server on port {port} listens on {', '.join(open_ones)}: whoever is in your network can run "
-            "programs through it. stemfix does not talk to it.",
+            f"The server on port {port} listens on {', '.join(open_ones)}: whoever is in your network can "
+            "run programs through it. stemfix does not talk to it.",
             "End reapy's own server (restart REAPER), and start stemfix's. " + START,
         )
     if not found:
@@ -119,12 +124,16 @@ def _reaper_errors() -> Iterator[None]:
     except TimeoutError as error:
         raise StemfixError("REAPER does not answer.", "Close its dialogs, then try again.") from error
     except ConnectionError as error:
-        raise StemfixError("The connection to REAPER broke.", "Look at REAPER, then try again. " + START) from error
+        raise StemfixError(
+            "The connection to REAPER broke.", "Look at REAPER, then try again. " + START
+        ) from error
     except Exception as error:
         if type(error).__name__ != "DistError":
             raise
         last = str(error).strip().splitlines()[-1]
-        raise StemfixError(f"REAPER refused: {last}.", "Update stemfix's actions: stemfix daw install reaper") from error
+        raise StemfixError(
+            f"REAPER refused: {last}.", "Update stemfix's actions: stemfix daw install reaper"
+        ) from error
 
 
 def _probed(port: int) -> set[str]:

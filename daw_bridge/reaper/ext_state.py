@@ -15,7 +15,7 @@ def read_section(data: bytes | None, section: str = SECTION) -> dict[str, str] |
     for line in data[span[0] : span[1]].splitlines()[1:]:
         key, equals, value = line.partition(b"=")
         if equals:
-            # As in Windows' profile functions, which REAPER uses everywhere, the first of two equal keys holds.
+            # As in Windows' profile functions, which REAPER uses everywhere, the first of two holds.
             values.setdefault(key.strip().decode("utf-8", "replace"), value.decode("utf-8", "replace"))
     return values
 
@@ -60,7 +60,9 @@ def without_section(data: bytes, section: str = SECTION) -> bytes:
 
 
 def _span(data: bytes, section: str) -> tuple[int, int] | None:
-    head = re.compile(rb"^[ \t]*\[" + re.escape(section.encode()) + rb"\][^\r\n]*$", re.MULTILINE | re.IGNORECASE)
+    head = re.compile(
+        rb"^[ \t]*\[" + re.escape(section.encode()) + rb"\][^\r\n]*$", re.MULTILINE | re.IGNORECASE
+    )
     match = head.search(data.replace(b"\r", b"\n"))
     if match is None:
         return None

@@ -119,7 +119,9 @@ def _install(
     actions = registered(keymap_after)
     for one in actions:
         if not one.is_installers:
-            notes.append(f"{one.file_name} is registered from {one.path} already, as by ReaPack; that one stays.")
+            notes.append(
+                f"{one.file_name} is registered from {one.path} already, as by ReaPack; that one stays."
+            )
     return FolderReport(folder, actions, transaction.changes > changes_before, notes)
 
 

@@ -1,7 +1,7 @@
 """Item: one audio item of a REAPER project, read from its chunk, and copied onto a stem.
 
-All of an item's attributes (place, length, fades, gain, rate, pitch, envelopes) are in its chunk, so a copy of
-the chunk with another source lands exactly where the item is. Times on a source are seconds of its own
+All of an item's attributes (place, length, fades, gain, rate, pitch, envelopes) are in its chunk, so a copy
+of the chunk with another source lands exactly where the item is. Times on a source are seconds of its own
 timeline, before the playback rate. What a copy could not hold exactly is refused.
 """
 
@@ -16,7 +16,13 @@ from daw_bridge.reaper.result import Result, Stem
 
 #: A range may miss the stems by so much of a second: REAPER rounds numbers in its files.
 _TOLERANCE_S = 1e-9
-_NO_AUDIO = {"MIDI": "MIDI", "MIDIPOOL": "MIDI", "RPP_PROJECT": "a project", "CLICK": "a click", "VIDEO": "a video"}
+_NO_AUDIO = {
+    "MIDI": "MIDI",
+    "MIDIPOOL": "MIDI",
+    "RPP_PROJECT": "a project",
+    "CLICK": "a click",
+    "VIDEO": "a video",
+}
 
 
 class UnfitItemError(ChunkError):
@@ -72,9 +78,13 @@ class Item:
         kind = (words(lines[source.start])[1:2] or ["EMPTY"])[0]
         if kind.startswith("_OFFLINE"):
             raise UnfitItemError("Its media is offline.", "Put it online first.")
-        files = [words(line) for line in lines[source.start : source.stop] if line.strip().startswith(b"FILE ")]
+        files = [
+            words(line) for line in lines[source.start : source.stop] if line.strip().startswith(b"FILE ")
+        ]
         if kind in _NO_AUDIO or len(files) != 1 or len(files[0]) < 2:
-            raise UnfitItemError(f"It is {_NO_AUDIO.get(kind, 'not audio from a file')}.", "Choose an audio item.")
+            raise UnfitItemError(
+                f"It is {_NO_AUDIO.get(kind, 'not audio from a file')}.", "Choose an audio item."
+            )
         return cls(
             lines=lines,
             position_s=_number(keys, "POSITION"),
@@ -116,7 +126,9 @@ class Item:
         if not self.is_covered_by(result):
             raise UnfitItemError("It plays more than the job had.", "Run the job again with the whole item.")
         if self.section is not None and self.section.length_s is None and not result.is_whole:
-            raise UnfitItemError("It plays its whole file reversed.", "Run the job again with the whole file.")
+            raise UnfitItemError(
+                "It plays its whole file reversed.", "Run the job again with the whole file."
+            )
         lines = []
         start, stop = self.source
         depth = 0

@@ -49,8 +49,8 @@ def registered(data: bytes | None) -> list[Registered]:
 def register(data: bytes | None, names: Iterable[str]) -> bytes:
     """The file with each of the scripts `names` registered once, and nothing else changed.
 
-    One that ReaPack or the user registered from another place stays, and is not registered again. Lines of the
-    installer's for scripts that are not named go.
+    One that ReaPack or the user registered from another place stays, and is not registered again. Lines of
+    the installer's for scripts that are not named go.
     """
     names = list(names)
     data = data or b""
@@ -75,9 +75,7 @@ def unregister(data: bytes) -> bytes:
     """
     lines = data.splitlines(keepends=True)
     return b"".join(
-        line
-        for line in lines
-        if (one := _registered(line.rstrip(b"\r\n"))) is None or not one.is_installers
+        line for line in lines if (one := _registered(line.rstrip(b"\r\n"))) is None or not one.is_installers
     )
 
 

@@ -1,8 +1,8 @@
 """Project: a REAPER project file, and the copy of it in which stems lie below their originals.
 
-The copy differs from the project in nothing but this: the original items are muted, their tracks' folder lines
-and the new tracks. After a prototype on projects that REAPER wrote; the meaning of `ISBUS` is (1, 1) for a
-track that begins a folder, (2, -n) for one that ends n folders, (0, 0) for any other.
+The copy differs from the project in nothing but this: the original items are muted, their tracks' folder
+lines and the new tracks. After a prototype on projects that REAPER wrote; the meaning of `ISBUS` is (1, 1)
+for a track that begins a folder, (2, -n) for one that ends n folders, (0, 0) for any other.
 """
 
 from __future__ import annotations
@@ -12,7 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 
-from daw_bridge.reaper.chunk import Block, ChunkError, find_blocks, new_guid, quoted, replaced, split_lines, words
+from daw_bridge.reaper.chunk import (
+    Block,
+    ChunkError,
+    find_blocks,
+    new_guid,
+    quoted,
+    replaced,
+    split_lines,
+    words,
+)
 from daw_bridge.reaper.item import Item
 from daw_bridge.reaper.result import Result
 from engine.errors import InputError, OptionError
@@ -58,7 +67,9 @@ class Project:
     def of(self, result: Result) -> list[Placed]:
         """The items that play the file that the job worked on, in the order of the project."""
         return [
-            placed for placed in self.items if placed.item is not None and self._is_source(placed.item, result)
+            placed
+            for placed in self.items
+            if placed.item is not None and self._is_source(placed.item, result)
         ]
 
     def with_stems(self, chosen: Sequence[Placed], result: Result) -> bytes:
@@ -81,7 +92,9 @@ class Project:
         if is_bus is None:
             raise self._refused(items[0], "Its track does not say whether it is a folder.")
         kind, depth = _depth(words(lines[is_bus]))
-        copies = [[self._copy(placed, result, number) for placed in items] for number in range(len(result.stems))]
+        copies = [
+            [self._copy(placed, result, number) for placed in items] for number in range(len(result.stems))
+        ]
         for placed in items:
             _mute(lines, placed)
         if depth < 0:
@@ -95,7 +108,9 @@ class Project:
             if (key := (words(lines[index]) or [""])[0]) in ("PEAKCOL", "VOLPAN")
         }
         if kind == 1:
-            copied.pop("VOLPAN", None)  # the stems' folder lies in this track's own, and passes its fader there
+            copied.pop(
+                "VOLPAN", None
+            )  # the stems' folder lies in this track's own, and passes its fader there
         tracks = _track(
             f"{items[0].track_name or 'stems'} (stemfix)", b"1 1", [*copied.values()], indent, end
         )
@@ -145,7 +160,9 @@ def choose(found: Sequence[Placed], result: Result, *, all_of_them: bool, number
     fitting = [placed for placed in found if placed.item is not None and placed.item.is_covered_by(result)]
     if number is not None:
         if not 1 <= number <= len(fitting):
-            raise OptionError(f"There is no item {number}; there are {len(fitting)}.", "Choose another number.")
+            raise OptionError(
+                f"There is no item {number}; there are {len(fitting)}.", "Choose another number."
+            )
         return [fitting[number - 1]]
     if not fitting:
         what = "plays what the job worked on" if found else f"plays {result.source}"

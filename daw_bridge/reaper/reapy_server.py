@@ -16,6 +16,7 @@ import os
 import socket
 import sys
 import time
+from contextlib import suppress
 from typing import Any
 
 #: The folder with reapy; the installer writes it here.
@@ -30,14 +31,42 @@ from reapy.tools.network.server import Server  # noqa: E402
 #: The functions that a client may call.
 ALLOWED = frozenset(
     (
-        "AddMediaItemToTrack CountMediaItems CountSelectedMediaItems CountTrackMediaItems CountTracks "
-        "EnumProjects GetActiveTake GetAppVersion GetItemStateChunk GetMediaItem GetMediaItemInfo_Value "
-        "GetMediaItemTake_Source GetMediaItem_Track GetMediaSourceFileName GetMediaSourceLength "
-        "GetMediaSourceParent GetMediaTrackInfo_Value GetProjectTimeOffset GetSelectedMediaItem "
-        "GetSetMediaTrackInfo_String GetTrack GetTrackName InsertTrackAtIndex PCM_Source_CreateFromFile "
-        "PCM_Source_Destroy PreventUIRefresh SetItemStateChunk SetMediaItemInfo_Value SetMediaTrackInfo_Value "
-        "TrackList_AdjustWindows Undo_BeginBlock2 Undo_CanUndo2 Undo_DoUndo2 Undo_EndBlock2 UpdateArrange"
-    ).split()
+        "AddMediaItemToTrack",
+        "CountMediaItems",
+        "CountSelectedMediaItems",
+        "CountTrackMediaItems",
+        "CountTracks",
+        "EnumProjects",
+        "GetActiveTake",
+        "GetAppVersion",
+        "GetItemStateChunk",
+        "GetMediaItem",
+        "GetMediaItemInfo_Value",
+        "GetMediaItemTake_Source",
+        "GetMediaItem_Track",
+        "GetMediaSourceFileName",
+        "GetMediaSourceLength",
+        "GetMediaSourceParent",
+        "GetMediaTrackInfo_Value",
+        "GetProjectTimeOffset",
+        "GetSelectedMediaItem",
+        "GetSetMediaTrackInfo_String",
+        "GetTrack",
+        "GetTrackName",
+        "InsertTrackAtIndex",
+        "PCM_Source_CreateFromFile",
+        "PCM_Source_Destroy",
+        "PreventUIRefresh",
+        "SetItemStateChunk",
+        "SetMediaItemInfo_Value",
+        "SetMediaTrackInfo_Value",
+        "TrackList_AdjustWindows",
+        "Undo_BeginBlock2",
+        "Undo_CanUndo2",
+        "Undo_DoUndo2",
+        "Undo_EndBlock2",
+        "UpdateArrange",
+    )
 )
 _MODULE = "reapy.reascript_api"
 _UNFINISHED = "stemfix: unfinished import"
@@ -67,7 +96,7 @@ class LoopbackServer(Server):  # type: ignore[misc]
         """Listen on this computer alone, whatever `address` says."""
         if os.name == "nt":  # there the option that reapy sets would let others take the port over
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 0)
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            self._socket.setsockopt(socket.SOL_SOCKET, getattr(socket, "SO_EXCLUSIVEADDRUSE", -5), 1)
         super().bind(("127.0.0.1", address[1]))
 
     def tick(self) -> None:
@@ -150,7 +179,7 @@ class LoopbackServer(Server):  # type: ignore[misc]
         link.settimeout(0.0002)
         try:
             head = link.recv(8)
-        except socket.timeout:
+        except socket.timeout:  # noqa: UP041 - another class before Python 3.10
             return None
         link.settimeout(_PATIENCE_S)
         head += self._rest(link, 8 - len(head)) if head else b""
@@ -183,10 +212,8 @@ class LoopbackServer(Server):  # type: ignore[misc]
 
     def _drop(self, address: Any) -> None:
         connection = self.connections.pop(address)
-        try:
+        with suppress(OSError):
             connection.close()
-        except OSError:
-            pass
         if prevented := self._prevented.pop(address, 0):
             reascript_api.PreventUIRefresh(-prevented)
         for project in reversed(self._blocks.pop(address, [])):

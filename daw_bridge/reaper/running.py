@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-#: `reaper`, `reaper.exe`, `REAPER`, `reaper5` (its old name on Linux), but not `reaper_plugin_host` and the like.
+#: `reaper`, `reaper.exe`, `REAPER`, `reaper5` (its old name on Linux), but not its `reaper_host`s.
 _PROGRAM = re.compile(r"reaper(?:\d+(?:\.\d+)*)?(?:[-_](?:arm|x64|arch|32|64)\w*)?(?:\.exe)?", re.IGNORECASE)
 
 

@@ -45,7 +45,9 @@ def status(folder: ReaperFolder, files: Mapping[str, bytes], version: str) -> Re
         found.hints.append(f"it is of stemfix {values['version']}, this is {version}: {_AGAIN}")
     names = [one.file_name for one in found.actions]
     for name in sorted({name for name in names if names.count(name) > 1}):
-        found.problems.append(f"{name} is registered {names.count(name)} times: remove one in REAPER's action list")
+        found.problems.append(
+            f"{name} is registered {names.count(name)} times: remove one in REAPER's action list"
+        )
     if missing := [name for name in action_names(files) if name not in names]:
         found.problems.append(f"{', '.join(missing)} not registered: {_AGAIN}")
     if any(one.is_installers for one in found.actions):
