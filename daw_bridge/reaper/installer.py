@@ -14,12 +14,15 @@ from daw_bridge.reaper.ext_state import read_section, with_values, without_secti
 from daw_bridge.reaper.folders import ReaperFolder, required
 from daw_bridge.reaper.keymap import FOLDER, Registered, register, registered, unregister
 from daw_bridge.reaper.running import running_reapers
+from daw_bridge.reaper.startup import OFFER, has_lines, with_lines, without_lines
 from daw_bridge.record import Installed, Record, load_record
 from daw_bridge.transaction import TEMPORARY_SUFFIX, Transaction, content
 from engine.errors import StemfixError
 
 _SCRIPTS = f"Scripts/{FOLDER}"
-_KEYMAP, _EXT_STATE = "reaper-kb.ini", "reaper-extstate.ini"
+_KEYMAP, _EXT_STATE, _STARTUP = "reaper-kb.ini", "reaper-extstate.ini", "Scripts/__startup.lua"
+#: Files that are not stemfix's own, and get a part of it.
+_SHARED = {_KEYMAP, _EXT_STATE, _STARTUP}
 #: The optional ReaScript that serves `stemfix reaper`.
 SERVER = "stemfix_Serve stemfix in the terminal.py"
 
@@ -93,7 +96,7 @@ def _install(
     if not folder.scripts.exists():
         record.made_scripts_folder = True
 
-    for name in [name for name in record.files if name not in (*wanted, _KEYMAP, _EXT_STATE)]:
+    for name in [name for name in record.files if name not in wanted and name not in _SHARED]:
         _put_back(name, record, transaction, notes)
         del record.files[name]
     for name, data in wanted.items():
@@ -105,18 +108,25 @@ def _install(
             notes.append(_kept(record, name, now, transaction))
         record.files[name] = Installed(there.followed_by(data), there.before)
 
-    ext_state, keymap = content(folder.ext_state), content(folder.keymap)
-    ext_state_after = with_values(ext_state, dict(values))
-    _note_change(record, _EXT_STATE, ext_state, ext_state_after, _without_values(ext_state))
-    keymap_after = register(keymap, action_names(files))
-    _note_change(record, _KEYMAP, keymap, keymap_after, _without_actions(keymap))
+    after: dict[str, bytes] = {}
+    for name in (_EXT_STATE, _KEYMAP, _STARTUP):
+        now = content(folder.path / name)
+        if name == _EXT_STATE:
+            after[name] = with_values(now, dict(values))
+        elif name == _KEYMAP:
+            after[name] = register(now, action_names(files))
+        elif (command := _command_of(OFFER, after[_KEYMAP])) is not None:
+            after[name] = with_lines(now, command)
+        if name in after:
+            _note_change(record, name, now, after[name])
 
     record.save(transaction)
     for name, data in wanted.items():
         transaction.write(folder.path / name, data)
-    transaction.write(folder.ext_state, ext_state_after)
-    transaction.write(folder.keymap, keymap_after)
-    actions = registered(keymap_after)
+    for name in (_STARTUP, _EXT_STATE, _KEYMAP):  # the actions come last, when all else is there
+        if name in after:
+            transaction.write(folder.path / name, after[name])
+    actions = registered(after[_KEYMAP])
     for one in actions:
         if not one.is_installers:
             notes.append(
@@ -125,41 +135,46 @@ def _install(
     return FolderReport(folder, actions, transaction.changes > changes_before, notes)
 
 
-def _note_change(record: Record, name: str, now: bytes | None, after: bytes, without: bytes | None) -> None:
+def _command_of(file_name: str, keymap: bytes) -> str | None:
+    return next((one.command for one in registered(keymap) if one.file_name == file_name), None)
+
+
+def _note_change(record: Record, name: str, now: bytes | None, after: bytes) -> None:
     """Remember what uninstalling puts back: what was there before the first installation, or since then
     what REAPER and the user made of it, without stemfix's part.
     """
     there = record.files.get(name)
     if there is None or not there.is_unchanged(now):
-        there = Installed((), without)
+        there = Installed((), _without(name, now))
     record.files[name] = Installed(there.followed_by(after), there.before)
 
 
-def _without_values(data: bytes | None) -> bytes | None:
-    return data if data is None or read_section(data) is None else without_section(data)
-
-
-def _without_actions(data: bytes | None) -> bytes | None:
-    return None if data is None else unregister(data)
+def _without(name: str, data: bytes | None) -> bytes | None:
+    """A shared file without stemfix's part."""
+    if data is None:
+        return None
+    if name == _KEYMAP:
+        return unregister(data)
+    if name == _EXT_STATE:
+        return without_section(data) if read_section(data) is not None else data
+    return without_lines(data) if has_lines(data) else data
 
 
 def _uninstall(folder: ReaperFolder, transaction: Transaction) -> FolderReport:
     record = load_record(folder)
     changes_before = transaction.changes
     notes: list[str] = []
-    keymap = content(folder.keymap)
-    keymap_after = _before(record, _KEYMAP, keymap, _without_actions(keymap))
-    ext_state = content(folder.ext_state)
-    ext_state_after = _before(record, _EXT_STATE, ext_state, _without_values(ext_state))
-    for path, after in ((folder.keymap, keymap_after), (folder.ext_state, ext_state_after)):
+    for name in sorted(_SHARED):
+        now = content(folder.path / name)
+        after = _before(record, name, now)
         if after is None:
-            transaction.remove(path)
+            transaction.remove(folder.path / name)
         else:
-            transaction.write(path, after)
+            transaction.write(folder.path / name, after)
     place = folder.scripts / FOLDER
     found = (*place.glob("stemfix_*"), *(place / FOLDER).glob("*.lua"))
     names = {path.relative_to(folder.path).as_posix() for path in found}
-    for name in sorted((names | record.files.keys()) - {_KEYMAP, _EXT_STATE}):
+    for name in sorted((names | record.files.keys()) - _SHARED):
         _put_back(name, record, transaction, notes)
     for left_over in place.rglob(f".*{TEMPORARY_SUFFIX}"):
         transaction.remove(left_over)
@@ -168,16 +183,16 @@ def _uninstall(folder: ReaperFolder, transaction: Transaction) -> FolderReport:
         transaction.remove_folder_if_empty(inner)
     if record.made_scripts_folder:
         transaction.remove_folder_if_empty(folder.scripts)
-    return FolderReport(folder, registered(keymap_after), transaction.changes > changes_before, notes)
+    left = [one for one in registered(content(folder.keymap)) if not one.is_installers]
+    return FolderReport(folder, left, transaction.changes > changes_before, notes)
 
 
-def _before(record: Record, name: str, now: bytes | None, without: bytes | None) -> bytes | None:
+def _before(record: Record, name: str, now: bytes | None) -> bytes | None:
     there = record.files.get(name)
-    if there is None:
-        return without
-    if there.is_unchanged(now):
+    if there is not None and there.is_unchanged(now):
         return there.before
-    return None if there.before is None and without == b"" else without
+    after = _without(name, now)
+    return None if there is not None and there.before is None and after == b"" else after
 
 
 def _put_back(name: str, record: Record, transaction: Transaction, notes: list[str]) -> None:
