@@ -1,0 +1,13 @@
+-- @description stemfix: Enhance selected item with preset
+-- @version 0.1.0
+-- @author stemfix
+-- @about Asks for the preset, then separates and enhances the selected audio items.
+-- @noindex
+
+local here = select (2, reaper.get_action_context ()):match ("^(.*[/\\])")
+local chunk, why = loadfile (here .. "stemfix/lib.lua")
+if chunk then
+  chunk (here .. "stemfix/").run ("enhance_with_preset")
+else
+  reaper.ShowMessageBox ("stemfix can't be loaded: " .. tostring (why) .. ". Run: stemfix daw install reaper", "stemfix", 0)
+end
