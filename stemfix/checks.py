@@ -192,8 +192,8 @@ def _reaper() -> Iterator[Check]:
         yield Check(
             "reaper",
             "failed",
-            f"A server on port {port} listens on {', '.join(sorted(addresses))}: if it is reapy's, whoever is "
-            "in your network can run programs through it",
+            f"A server on port {port} listens on {', '.join(sorted(addresses))}: if it is reapy's, "
+            "whoever is in your network can run programs through it",
             "Restart REAPER without reapy's own server; stemfix's listens on this computer alone.",
         )
     for folder in reaper_folders():

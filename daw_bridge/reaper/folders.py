@@ -45,13 +45,15 @@ class ReaperFolder:
 
 
 def reaper_folders(portable: Path | None = None) -> list[ReaperFolder]:
-    """The user's resource folder as a list, empty if there is none; or the portable one in `portable`.
+    """The user's resource folder, or none (two, where the system names two); or the portable one.
 
     Raises OptionError where `portable` is no resource folder of REAPER.
     """
     if portable is None:
-        path = default_path(os.environ)
-        return [ReaperFolder(path)] if path.is_dir() else []
+        # REAPER for Linux has been seen to overlook XDG_CONFIG_HOME.
+        places = [default_path(os.environ), default_path({**os.environ, "XDG_CONFIG_HOME": ""})]
+        found = [path for path in dict.fromkeys(places) if path.is_dir()]
+        return [ReaperFolder(path) for path in found]
     path = portable.expanduser().absolute()
     if not (path / "reaper.ini").is_file():
         raise OptionError(
