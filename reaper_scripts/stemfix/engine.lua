@@ -100,7 +100,9 @@ return function (lib)
 
   --- An id that no other job has; ids sort by the time they were made.
   function M.new_id ()
-    return os.date ("!%Y%m%d-%H%M%S-") .. r.genGuid (""):gsub ("%X", ""):sub (1, 12):lower ()
+    local count = (math.tointeger (tonumber (r.GetExtState ("stemfix", "count"))) or 0) + 1
+    r.SetExtState ("stemfix", "count", tostring (count), false)
+    return os.date ("!%Y%m%d-%H%M%S-") .. ("%06d-"):format (count) .. r.genGuid (""):gsub ("%X", ""):sub (1, 12):lower ()
   end
 
   return M

@@ -21,14 +21,14 @@ return function (lib)
     return project, takes
   end
 
-  --- Bring in, and wait for it no longer. A message tells where it can't be. Returns true where it could.
-  local function finish (batch)
+  --- Bring in, and wait for it no longer. A message tells where it can't be. `brought (project, takes)` where it could.
+  local function finish (batch, brought)
     -- First: whatever happens then, it is not brought in twice.
     jobs.close (batch)
     local project, takes
     local _, why = lib.try (function () project, takes = M.bring_in (batch) end)
-    if why then lib.tell (why) return end
-    stem_files.build_peaks (project, takes)
+    if why then return lib.tell (why) end
+    brought (project, takes)
   end
 
   --- A finished batch of a project that is closed: kept until it is opened again, and told once.
@@ -47,7 +47,7 @@ return function (lib)
   end
 
   --- Look at one batch. Returns its progress and a text where it is still to be waited for.
-  local function attend (batch, watch)
+  local function attend (batch, watch, brought)
     jobs.submit (batch)
     local at = jobs.look (batch)
     if not jobs.is_pending (batch) then return end
@@ -67,7 +67,7 @@ return function (lib)
     if not project then return leave (batch) end
     if projects.is_recording (project) then return 1, "Waiting for the recording to end" end
     lib.next_tick ()
-    if jobs.is_pending (batch) then finish (batch) end
+    if jobs.is_pending (batch) then finish (batch, brought) end
   end
 
   --- Ask once whether what an earlier run of REAPER left for an open project is to be brought in.
@@ -112,6 +112,8 @@ return function (lib)
     r.atexit (window.close)
     local watch = engine.watch ()
     local progress, text, polled = 0, "Waiting for the engine", nil
+    local new = {}
+    local function brought (project, takes) new[#new + 1] = { project = project, takes = takes } end
     window.open ()
     repeat
       if not polled or r.time_precise () - polled >= POLL_S then
@@ -121,7 +123,7 @@ return function (lib)
         for _, batch in ipairs (batches) do
           if replaced (me) then break end
           local fraction, what
-          local _, why = lib.try (function () fraction, what = attend (batch, watch) end)
+          local _, why = lib.try (function () fraction, what = attend (batch, watch, brought) end)
           if why then
             jobs.cancel (batch)
             lib.tell (why)
@@ -141,6 +143,7 @@ return function (lib)
       end
     until replaced (me)
     window.close ()
+    for _, one in ipairs (new) do stem_files.build_peaks (one.project, one.takes) end
     if not replaced (me) then
       r.DeleteExtState ("stemfix", "follower", false)
       r.DeleteExtState ("stemfix", "progress", false)

@@ -49,8 +49,10 @@ return function (lib)
   end
 
   function M.keep (batch)
+    local file, data = path ("pending", batch.id), json.encode (batch)
     files.make_folder (folder ("pending"))
-    files.write_json (path ("pending", batch.id), batch)
+    files.write (file, data)
+    known[file] = { data = data, batch = batch }
   end
 
   --- Whether nobody else took the batch out of the pending ones.
@@ -86,6 +88,9 @@ return function (lib)
     local piece = piece_of and piece_of (item, plays)
     local name = source.take_name (take)
     if not source.heard (plays, piece) then lib.fail (("'%s' plays nothing of its file there."):format (name)) end
+    if piece and source.cuts_fade (item, plays, piece) then
+      lib.fail (("The time selection begins or ends within a fade of '%s'. Move its edge out of the fade."):format (name))
+    end
     local first, stop = source.range (plays, piece)
     return { item = source.item_guid (item), take = source.take_guid (take), name = name, file = plays.file,
       rate = plays.rate, channels = plays.channels, first = first, stop = stop, piece = piece }

@@ -25,6 +25,9 @@ return function (lib)
     if not source.fit (plays, job.what.piece, job.what.first, job.what.stop) then
       lib.fail (("'%s' was edited beyond what was separated. Run the action again."):format (job.what.name))
     end
+    if job.what.piece and source.cuts_fade (item, plays, job.what.piece) then
+      lib.fail (("'%s' has a fade by now where it would be split."):format (job.what.name))
+    end
     job.item, job.take_now, job.track = item, take, r.GetMediaItem_Track (item)
   end
 

@@ -103,6 +103,21 @@ return function (lib)
     return math.max (0, first), math.min (plays.length, last)
   end
 
+  --- Whether an edge of the part lies within a fade, which can't be split without being heard.
+  function M.cuts_fade (item, plays, piece)
+    local function fade (side)
+      local automatic = item_value (item, "D_FADE" .. side .. "LEN_AUTO")
+      return automatic >= 0 and automatic or item_value (item, "D_FADE" .. side .. "LEN")
+    end
+    local slack = EPS / plays.rate
+    local fade_in, fade_out = fade ("IN"), plays.length - fade ("OUT")
+    for _, edge in ipairs ({ M.part (plays, piece) }) do
+      local inside = edge > slack and edge < plays.length - slack
+      if inside and (edge < fade_in - slack or edge > fade_out + slack) then return true end
+    end
+    return false
+  end
+
   local function to_frames (plays, time)
     local section = plays.section
     if not section then return time * plays.rate end

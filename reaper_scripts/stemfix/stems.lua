@@ -45,9 +45,9 @@ return function (lib)
       local function source ()
         return r.ValidatePtr2 (project, take, "MediaItem_Take*") and r.GetMediaItemTake_Source (take)
       end
-      lib.next_tick ()
+      lib.breathe ()
       if source () and r.PCM_Source_BuildPeaks (source (), 0) ~= 0 then
-        repeat lib.next_tick () until not source () or r.PCM_Source_BuildPeaks (source (), 1) == 0
+        repeat lib.breathe () until not source () or r.PCM_Source_BuildPeaks (source (), 1) == 0
         if source () then r.PCM_Source_BuildPeaks (source (), 2) end
       end
     end

@@ -46,7 +46,8 @@ return function ()
       M.close ()
       return false
     end
-    local over = gfx.mouse_x >= gfx.w - MARGIN - BUTTON and gfx.mouse_x < gfx.w - MARGIN and gfx.mouse_y >= 74 and gfx.mouse_y < 102
+    local x, y = gfx.mouse_x - (gfx.w - MARGIN - BUTTON), gfx.mouse_y - 74
+    local over = x >= 0 and x < BUTTON and y >= 0 and y < 28
     local down = gfx.mouse_cap & 1 == 1
     local clicked = over and down and not was_down
     was_down = down

@@ -381,11 +381,11 @@ class Api:
     def set_action_options(self, flag: int) -> None:
         self._host.options.append(flag)
 
-    def defer(self, function: Any) -> None:
-        self._host.deferred.append(function)
+    def defer(self, function: int) -> None:
+        self._host.deferred.append(lambda: self._host.call_kept(function))
 
-    def atexit(self, function: Any) -> None:
-        self._host.at_exit.append(function)
+    def atexit(self, function: int) -> None:
+        self._host.at_exit.append(lambda: self._host.call_kept(function))
 
 
 def _at(things: list[Any], index: int) -> Any:

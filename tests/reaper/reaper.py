@@ -20,9 +20,29 @@ _ONE_MORE = {"GetMediaSourceFileName", "GetMediaSourceType", "GetProjectPathEx"}
 _POINTERS = {"ReaProject*", "MediaTrack*", "MediaItem*", "MediaItem_Take*", "PCM_source*"}
 _TICK_S = 1 / 30
 
+#: Functions stay in Lua, under numbers: in Python they would outlive the coroutine that they came from.
+_KEEPER = """
+local kept = {}
+return function (f)
+  assert (type (f) == "function", "defer and atexit take a function")
+  kept[#kept + 1] = f
+  return #kept
+end, function (number)
+  local f = kept[number]
+  kept[number] = false
+  f ()
+end
+"""
 _GLOBALS = """
-local calls, gfx_state = ...
-reaper = setmetatable ({}, { __index = calls, __newindex = function () error ("reaper is not to be changed") end })
+local calls, gfx_state, keep = ...
+local own = {}
+for _, name in ipairs ({ "defer", "atexit" }) do
+  own[name] = function (...)
+    assert (select ("#", ...) == 1, name .. " takes one argument")
+    return calls[name] (keep (...))
+  end
+end
+reaper = setmetatable ({}, { __index = function (_, name) return own[name] or calls[name] end, __newindex = function () error ("reaper is not to be changed") end })
 gfx = setmetatable ({ w = 440, h = 120, x = 0, y = 0 }, { __index = function (_, name)
   if name == "mouse_x" or name == "mouse_y" or name == "mouse_cap" then return gfx_state[name] end
   return gfx_state.call (name)
@@ -30,6 +50,8 @@ end })
 """
 _KNOWN_GLOBALS = "local t = {} for k in pairs (_G) do t[#t + 1] = k end table.sort (t) return table.concat (t, ' ')"
 GFX = ("getchar", "init", "quit", "set", "setfont", "rect", "drawstr", "update")
+#: Never freed: lupa may crash where Python collects a runtime together with what it refers to.
+_RUNTIMES: list[Any] = []
 
 
 class Reaper:
@@ -69,6 +91,9 @@ class Reaper:
         self._clock = 1000.0
         self._tick_began = 0.0
         self._api = Api(self)
+        self.runtime = lua.LuaRuntime(unpack_returned_tuples=True, encoding="utf-8")
+        _RUNTIMES.append(self.runtime)
+        self._keep, self.call_kept = self.runtime.execute(_KEEPER)
 
     # What a user does
 
@@ -106,9 +131,8 @@ class Reaper:
     def start(self, action: str) -> None:
         """The first tick of a script."""
         self.script = str(SCRIPTS / f"stemfix_{action}.lua")
-        self.runtime = self.lua.LuaRuntime(unpack_returned_tuples=True, encoding="utf-8")
         load = self.runtime.eval("function (text, ...) return assert (load (text)) (...) end")
-        load(_GLOBALS, self._calls(), self._gfx())
+        load(_GLOBALS, self._calls(), self._gfx(), self._keep)
         self._globals_before = load(_KNOWN_GLOBALS)
         text = Path(self.script).read_text(encoding="utf-8")
         self._timed(lambda: load(text))
