@@ -196,7 +196,8 @@ def GetItemStateChunk(item: str, buffer: str, size: int, isundo: bool) -> Any:
 
 @api
 def SetItemStateChunk(item: str, chunk: str, isundo: bool) -> bool:
-    assert chunk.count("<") == chunk.count("\n>") and chunk.startswith("<ITEM")
+    assert chunk.startswith("<ITEM")
+    assert chunk.count("<") == chunk.count("\n>")
     PROJECT.find(item, "MediaItem")["chunk"] = chunk
     return True
 
