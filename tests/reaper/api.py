@@ -1,7 +1,5 @@
 """The functions of REAPER that the scripts use, over the model; named and shaped as in ReaScript's Lua."""
 
-# ruff: noqa: N802, N803
-
 from __future__ import annotations
 
 import time
@@ -59,7 +57,9 @@ class Api:
     def GetPlayStateEx(self, project: Project | None) -> int:
         return self._project(project).play_state
 
-    def GetSet_LoopTimeRange2(self, project: Project | None, is_set: bool, loop: bool, start: float, end: float, seek: bool) -> Any:
+    def GetSet_LoopTimeRange2(
+        self, project: Project | None, is_set: bool, loop: bool, start: float, end: float, seek: bool
+    ) -> Any:
         if is_set:
             raise ApiError("nobody asked to change the time selection")
         return self._project(project).time_selection
@@ -177,7 +177,12 @@ class Api:
         if not start < position < start + length:
             return None
         right = item.track.add_item(**item.info)
-        right.info |= {"D_POSITION": position, "D_LENGTH": start + length - position, "D_FADEINLEN": 0.0, "D_SNAPOFFSET": 0.0}
+        right.info |= {
+            "D_POSITION": position,
+            "D_LENGTH": start + length - position,
+            "D_FADEINLEN": 0.0,
+            "D_SNAPOFFSET": 0.0,
+        }
         item.info |= {"D_LENGTH": position - start, "D_FADEOUTLEN": 0.0}
         for take in item.takes:
             copy = Take(right, None, take.name, dict(take.info), guid(), take.stretch_markers)
@@ -266,7 +271,7 @@ class Api:
         self._host.loose.remove(source)
 
     def PCM_Source_BuildPeaks(self, source: Source, mode: int) -> int:
-        """0 where nothing is left to do; otherwise mode 1 has to be called until it says so, and then mode 2."""
+        """0 where nothing is left to do; otherwise mode 1 is called until it says so, and then mode 2."""
         left = self._host.peaks.setdefault(source, 2)
         if mode == 1:
             self._host.peaks[source] = left = max(left - 1, 0)
@@ -354,7 +359,11 @@ class Api:
             return None
         if path not in self._host.listings:
             folder = Path(path)
-            self._host.listings[path] = sorted((p.name for p in folder.iterdir() if p.is_file()), reverse=True) if folder.is_dir() else []
+            self._host.listings[path] = (
+                sorted((p.name for p in folder.iterdir() if p.is_file()), reverse=True)
+                if folder.is_dir()
+                else []
+            )
         return _at(self._host.listings[path], index)
 
     def RecursiveCreateDirectory(self, path: str, ignored: int) -> int:

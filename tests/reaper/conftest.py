@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ import soundfile
 sys.path.insert(0, str(Path(__file__).parent))
 
 from engine_stand_in import StandInEngine
-from model import Item, Project
+from model import Project
 from reaper import Reaper
 
 
@@ -33,7 +33,12 @@ class Studio:
     def project(self) -> Project:
         return self.reaper.projects[0]
 
-    def run(self, action: str = "Enhance selected item", on_tick: Callable[[int], None] | None = None, **options: Any) -> int:
+    def run(
+        self,
+        action: str = "Enhance selected item",
+        on_tick: Callable[[int], None] | None = None,
+        **options: Any,
+    ) -> int:
         """Run an action with the engine at work; fails where the script did anything that it must not."""
 
         def both(number: int) -> None:
@@ -46,7 +51,9 @@ class Studio:
         assert not self.reaper.violations
         return ticks
 
-    def song(self, name: str = "song ünï.wav", seconds: float = 6.0, rate: int = 48000, channels: int = 2) -> str:
+    def song(
+        self, name: str = "song ünï.wav", seconds: float = 6.0, rate: int = 48000, channels: int = 2
+    ) -> str:
         """A file of noise."""
         path = self.folder / name
         noise = np.random.default_rng(1).standard_normal((round(seconds * rate), channels)) * 0.1

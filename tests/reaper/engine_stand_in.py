@@ -59,13 +59,20 @@ class StandInEngine:
 
     def _status(self, folder: Path, state: JobState, message: str, progress: float = 0.0) -> None:
         status = SpoolStatus(
-            job_id=folder.name, state=state, stage="separate" if state is JobState.RUNNING else None,
-            progress=progress, eta_s=12.5 if progress else None, message=message, time=time.time(),
-        )  # fmt: skip
+            job_id=folder.name,
+            state=state,
+            stage="separate" if state is JobState.RUNNING else None,
+            progress=progress,
+            eta_s=12.5 if progress else None,
+            message=message,
+            time=time.time(),
+        )
         self._put(folder / "status.json", status.model_dump_json(indent=1))
 
     def _end(self, job_folder: Path, state: JobState, message: str = "", **fields: object) -> None:
-        result = SpoolResult.model_validate({"job_id": job_folder.name, "state": state, "message": message, **fields})
+        result = SpoolResult.model_validate(
+            {"job_id": job_folder.name, "state": state, "message": message, **fields}
+        )
         self._put(job_folder / "result.json", result.model_dump_json(indent=1))
         self._status(job_folder, state, message, 1.0 if state is JobState.DONE else 0.0)
         self.ended[job_folder.name] = state
@@ -95,10 +102,24 @@ class StandInEngine:
             soundfile.write(path, stem, written_rate, subtype="DOUBLE")
             if self.mode == "gone" and name == "bass":
                 path.unlink()
-            files.append(SpoolFile(name=name, path=str(path), sha256="0" * 64, frames=len(audio), sample_rate=rate,
-                                   channels=audio.shape[1]))  # fmt: skip
+            files.append(
+                SpoolFile(
+                    name=name,
+                    path=str(path),
+                    sha256="0" * 64,
+                    frames=len(audio),
+                    sample_rate=rate,
+                    channels=audio.shape[1],
+                )
+            )
         (out / "report.json").write_text("{}")
         if self.mode == "empty":
             files = []
-        self._end(folder, JobState.DONE, folder=str(out), files=files, start_frame=job.start_frame,
-                  stop_frame=job.stop_frame)  # fmt: skip
+        self._end(
+            folder,
+            JobState.DONE,
+            folder=str(out),
+            files=files,
+            start_frame=job.start_frame,
+            stop_frame=job.stop_frame,
+        )

@@ -36,7 +36,9 @@ def uses(text: str) -> Iterator[Use]:
             continue
         arguments = _arguments(bare, found.end())
         last = arguments[-1] if arguments else ""
-        yield Use(table, found[2], line, len(arguments), last.endswith((")", "...")) and not last.startswith("("))
+        yield Use(
+            table, found[2], line, len(arguments), last.endswith((")", "...")) and not last.startswith("(")
+        )
 
 
 def _arguments(text: str, at: int) -> list[str]:

@@ -1,6 +1,6 @@
 """Write `api.json`: the functions of REAPER that the Lua files use, with their official signatures.
 
-    python make_api.py FULL.json        FULL.json lists every official function, from REAPER's own C header
+python make_api.py FULL.json        FULL.json lists every official function, from REAPER's own C header
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ BUILT_IN: dict[str, list[str]] = {
 
 
 def used_functions() -> set[str]:
-    """Every name after `reaper.`, or its usual alias `r.`, in the Lua files, outside of strings and comments."""
+    """Every name after `reaper.`, or its alias `r.`, in the Lua files, outside of strings and comments."""
     return {
         use.name
         for path in SCRIPTS.rglob("*.lua")
@@ -49,7 +49,9 @@ def small_list(full: dict[str, Any]) -> dict[str, Any]:
 
 def main() -> None:
     full = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    lines = [f"{json.dumps(name)}: {json.dumps(value)}" for name, value in small_list(full["functions"]).items()]
+    lines = [
+        f"{json.dumps(name)}: {json.dumps(value)}" for name, value in small_list(full["functions"]).items()
+    ]
     (HERE / "api.json").write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
 

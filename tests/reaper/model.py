@@ -10,20 +10,63 @@ from typing import Any
 
 import soundfile
 
-#: Defaults differ from the tests' items wherever that would be heard, so that nothing goes uncopied unnoticed.
+#: Defaults differ from the tests' items wherever that would be heard: nothing goes uncopied unnoticed.
 ITEM = dict.fromkeys(
-    ("B_MUTE", "B_ALLTAKESPLAY", "B_UISEL", "C_AUTOSTRETCH", "C_LOCK", "D_POSITION", "D_LENGTH", "D_SNAPOFFSET",
-     "D_FADEINDIR", "D_FADEOUTDIR", "C_FADEINSHAPE", "C_FADEOUTSHAPE", "I_GROUPID", "I_CUSTOMCOLOR", "I_CURTAKE",
-     "I_FIXEDLANE"), 0.0,
-) | {"B_LOOPSRC": 1.0, "C_BEATATTACHMODE": -1.0, "D_VOL": 1.0, "D_FADEINLEN": 0.01, "D_FADEOUTLEN": 0.01,
-     "D_FADEINLEN_AUTO": -1.0, "D_FADEOUTLEN_AUTO": -1.0}  # fmt: skip
+    (
+        "B_MUTE",
+        "B_ALLTAKESPLAY",
+        "B_UISEL",
+        "C_AUTOSTRETCH",
+        "C_LOCK",
+        "D_POSITION",
+        "D_LENGTH",
+        "D_SNAPOFFSET",
+        "D_FADEINDIR",
+        "D_FADEOUTDIR",
+        "C_FADEINSHAPE",
+        "C_FADEOUTSHAPE",
+        "I_GROUPID",
+        "I_CUSTOMCOLOR",
+        "I_CURTAKE",
+        "I_FIXEDLANE",
+    ),
+    0.0,
+) | {
+    "B_LOOPSRC": 1.0,
+    "C_BEATATTACHMODE": -1.0,
+    "D_VOL": 1.0,
+    "D_FADEINLEN": 0.01,
+    "D_FADEOUTLEN": 0.01,
+    "D_FADEINLEN_AUTO": -1.0,
+    "D_FADEOUTLEN_AUTO": -1.0,
+}
 TAKE = {
-    "D_STARTOFFS": 0.0, "D_VOL": 1.0, "D_PAN": 0.0, "D_PANLAW": -1.0, "D_PLAYRATE": 1.0, "D_PITCH": 0.0,
-    "B_PPITCH": 1.0, "I_CHANMODE": 0.0, "I_PITCHMODE": -1.0, "I_STRETCHFLAGS": 0.0, "F_STRETCHFADESIZE": 0.0025,
-}  # fmt: skip
+    "D_STARTOFFS": 0.0,
+    "D_VOL": 1.0,
+    "D_PAN": 0.0,
+    "D_PANLAW": -1.0,
+    "D_PLAYRATE": 1.0,
+    "D_PITCH": 0.0,
+    "B_PPITCH": 1.0,
+    "I_CHANMODE": 0.0,
+    "I_PITCHMODE": -1.0,
+    "I_STRETCHFLAGS": 0.0,
+    "F_STRETCHFADESIZE": 0.0025,
+}
 TRACK = dict.fromkeys(
-    ("I_FOLDERDEPTH", "I_CUSTOMCOLOR", "B_MUTE", "I_SOLO", "D_PAN", "D_DUALPANL", "D_DUALPANR", "B_PHASE", "I_SELECTED"), 0.0
-) | {"D_VOL": 1.0, "D_WIDTH": 1.0, "I_PANMODE": -1.0, "D_PANLAW": -1.0}  # fmt: skip
+    (
+        "I_FOLDERDEPTH",
+        "I_CUSTOMCOLOR",
+        "B_MUTE",
+        "I_SOLO",
+        "D_PAN",
+        "D_DUALPANL",
+        "D_DUALPANR",
+        "B_PHASE",
+        "I_SELECTED",
+    ),
+    0.0,
+) | {"D_VOL": 1.0, "D_WIDTH": 1.0, "I_PANMODE": -1.0, "D_PANLAW": -1.0}
 _KINDS = {"WAV": "WAVE", "WAVEX": "WAVE", "RF64": "WAVE"}
 
 
@@ -49,7 +92,13 @@ class Source:
     def of_file(cls, path: str) -> Source:
         """Raises soundfile.SoundFileError."""
         info = soundfile.info(path)
-        return cls(_KINDS.get(info.format, info.format), path, info.samplerate, info.channels, info.frames / info.samplerate)
+        return cls(
+            _KINDS.get(info.format, info.format),
+            path,
+            info.samplerate,
+            info.channels,
+            info.frames / info.samplerate,
+        )
 
     def section(self, offset: float, length: float, reversed: bool = False) -> Source:
         return Source("SECTION", "", self.rate, self.channels, length, self, offset, reversed)
@@ -58,7 +107,14 @@ class Source:
         return self.parent.root() if self.parent else self
 
     def state(self) -> Any:
-        return [self.kind, self.path, self.offset, self.length, self.reversed, self.parent and self.parent.state()]
+        return [
+            self.kind,
+            self.path,
+            self.offset,
+            self.length,
+            self.reversed,
+            self.parent and self.parent.state(),
+        ]
 
 
 @dataclass(eq=False)
@@ -90,8 +146,13 @@ class Item:
     def chunk(self) -> str:
         """The item as it would stand in a project file, with the lines that matter here."""
         i = self.info
-        lines = ["<ITEM", f"POSITION {i['D_POSITION']:.14g}", f"LENGTH {i['D_LENGTH']:.14g}", f"LOOP {i['B_LOOPSRC']:.0f}",
-                 f"IGUID {self.guid}"]  # fmt: skip
+        lines = [
+            "<ITEM",
+            f"POSITION {i['D_POSITION']:.14g}",
+            f"LENGTH {i['D_LENGTH']:.14g}",
+            f"LOOP {i['B_LOOPSRC']:.0f}",
+            f"IGUID {self.guid}",
+        ]
         for take in self.takes:
             lines += [f'NAME "{take.name}"', f"SOFFS {take.info['D_STARTOFFS']:.14g}", f"GUID {take.guid}"]
             if take.source:
@@ -108,7 +169,14 @@ class Track:
     effects: list[str] = field(default_factory=list)
     guid: str = field(default_factory=guid)
 
-    def add_item(self, source: Source | None = None, name: str = "", *, take: dict[str, float] | None = None, **info: float) -> Item:
+    def add_item(
+        self,
+        source: Source | None = None,
+        name: str = "",
+        *,
+        take: dict[str, float] | None = None,
+        **info: float,
+    ) -> Item:
         item = Item(self, ITEM | info)
         self.items.append(item)
         if source:
@@ -149,9 +217,26 @@ class Project:
     def state(self) -> str:
         """Everything that a user could notice, as text."""
         return json.dumps(
-            [[t.name, t.info, t.effects, t.guid,
-              [[i.info, i.guid, [[k.name, k.info, k.guid, k.source and k.source.state()] for k in i.takes]] for i in t.items]]
-             for t in self.tracks], sort_keys=True, indent=0)  # fmt: skip
+            [
+                [
+                    t.name,
+                    t.info,
+                    t.effects,
+                    t.guid,
+                    [
+                        [
+                            i.info,
+                            i.guid,
+                            [[k.name, k.info, k.guid, k.source and k.source.state()] for k in i.takes],
+                        ]
+                        for i in t.items
+                    ],
+                ]
+                for t in self.tracks
+            ],
+            sort_keys=True,
+            indent=0,
+        )
 
     def tree(self) -> list[tuple[int, str]]:
         """(depth, name) of every track."""
@@ -175,8 +260,15 @@ class Project:
 def source_lines(source: Source) -> list[str]:
     if source.parent is None:
         return [f"<SOURCE {source.kind}", f'FILE "{source.path}"', ">"]
-    return ["<SOURCE SECTION", f"LENGTH {source.length:.14g}", f"MODE {2 if source.reversed else 0}",
-            f"STARTPOS {source.offset:.14g}", "OVERLAP 0.01", *source_lines(source.parent), ">"]  # fmt: skip
+    return [
+        "<SOURCE SECTION",
+        f"LENGTH {source.length:.14g}",
+        f"MODE {2 if source.reversed else 0}",
+        f"STARTPOS {source.offset:.14g}",
+        "OVERLAP 0.01",
+        *source_lines(source.parent),
+        ">",
+    ]
 
 
 def read_source(lines: list[str]) -> Source:
@@ -196,4 +288,3 @@ def read_source(lines: list[str]) -> Source:
     if inner is None:
         raise ValueError("a section of nothing")
     return inner.section(float(values["STARTPOS"]), float(values["LENGTH"]), int(values["MODE"]) & 2 != 0)
-

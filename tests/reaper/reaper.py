@@ -1,4 +1,4 @@
-"""A REAPER to run scripts in: ticks, tabs, message boxes, the official signatures, and what a script did wrong."""
+"""A REAPER to run scripts in: ticks, tabs, message boxes, official signatures, and what went wrong."""
 
 from __future__ import annotations
 
@@ -42,13 +42,16 @@ for _, name in ipairs ({ "defer", "atexit" }) do
     return calls[name] (keep (...))
   end
 end
-reaper = setmetatable ({}, { __index = function (_, name) return own[name] or calls[name] end, __newindex = function () error ("reaper is not to be changed") end })
+reaper = setmetatable ({}, { __index = function (_, name) return own[name] or calls[name] end,
+  __newindex = function () error ("reaper is not to be changed") end })
 gfx = setmetatable ({ w = 440, h = 120, x = 0, y = 0 }, { __index = function (_, name)
   if name == "mouse_x" or name == "mouse_y" or name == "mouse_cap" then return gfx_state[name] end
   return gfx_state.call (name)
 end })
 """
-_KNOWN_GLOBALS = "local t = {} for k in pairs (_G) do t[#t + 1] = k end table.sort (t) return table.concat (t, ' ')"
+_KNOWN_GLOBALS = (
+    "local t = {} for k in pairs (_G) do t[#t + 1] = k end table.sort (t) return table.concat (t, ' ')"
+)
 GFX = ("getchar", "init", "quit", "set", "setfont", "rect", "drawstr", "update")
 #: Never freed: lupa may crash where Python collects a runtime together with what it refers to.
 _RUNTIMES: list[Any] = []
@@ -114,7 +117,9 @@ class Reaper:
 
     # What REAPER does
 
-    def run(self, action: str, on_tick: Callable[[int], None] = lambda number: None, max_ticks: int = 400) -> int:
+    def run(
+        self, action: str, on_tick: Callable[[int], None] = lambda number: None, max_ticks: int = 400
+    ) -> int:
         """Run `stemfix_<action>.lua` until it is done. Returns the number of ticks."""
         self.start(action)
         number = 0
@@ -169,11 +174,21 @@ class Reaper:
         if kind == "ReaProject*":
             return thing in self.projects
         if kind == "MediaTrack*":
-            return isinstance(thing, Track) and thing.project in self.projects and thing in thing.project.tracks
+            return (
+                isinstance(thing, Track) and thing.project in self.projects and thing in thing.project.tracks
+            )
         if kind == "MediaItem*":
-            return isinstance(thing, Item) and thing in thing.track.items and self.is_alive(thing.track, "MediaTrack*")
+            return (
+                isinstance(thing, Item)
+                and thing in thing.track.items
+                and self.is_alive(thing.track, "MediaTrack*")
+            )
         if kind == "MediaItem_Take*":
-            return isinstance(thing, Take) and thing in thing.item.takes and self.is_alive(thing.item, "MediaItem*")
+            return (
+                isinstance(thing, Take)
+                and thing in thing.item.takes
+                and self.is_alive(thing.item, "MediaItem*")
+            )
         if not isinstance(thing, Source):
             return False
         if thing in self.loose:
@@ -228,7 +243,11 @@ class Reaper:
         if kind in _POINTERS:
             return (kind == "ReaProject*" and argument in (None, 0)) or self.is_alive(argument, kind)
         if kind in ("int", "size_t"):
-            return isinstance(argument, (int, float)) and not isinstance(argument, bool) and argument == int(argument)
+            return (
+                isinstance(argument, (int, float))
+                and not isinstance(argument, bool)
+                and argument == int(argument)
+            )
         if kind in ("double", "double*"):
             return isinstance(argument, (int, float)) and not isinstance(argument, bool)
         if kind == "bool":

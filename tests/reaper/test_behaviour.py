@@ -16,13 +16,22 @@ from render import null_db, render
 STEMS = ["drums", "bass", "other", "vocals"]
 
 
-def add_item(studio: Any, track: Track | None = None, position: float = 1.0, length: float = 2.0, **take: float) -> Item:
+def add_item(
+    studio: Any, track: Track | None = None, position: float = 1.0, length: float = 2.0, **take: float
+) -> Item:
     """A selected item, on a new track "Mix" where none is given."""
     track = track or studio.project.add_track("Mix")
     path = studio.folder / "song ünï.wav"
     source = Source.of_file(str(path) if path.exists() else studio.song())
-    return track.add_item(source, "mix", take={"D_STARTOFFS": 2.0, **take}, D_POSITION=position, D_LENGTH=length,
-                          B_UISEL=1.0, B_LOOPSRC=0.0)  # fmt: skip
+    return track.add_item(
+        source,
+        "mix",
+        take={"D_STARTOFFS": 2.0, **take},
+        D_POSITION=position,
+        D_LENGTH=length,
+        B_UISEL=1.0,
+        B_LOOPSRC=0.0,
+    )
 
 
 def assert_same_sound(studio: Any, before: np.ndarray[Any, Any], seconds: float = 8.0) -> None:
@@ -43,7 +52,9 @@ def assert_same_sound(studio: Any, before: np.ndarray[Any, Any], seconds: float 
         ([("F", 1), ("Mix", 1), ("child", -2)], [0, 1, 2, 3, 3, 3, 3, 2, 0]),
     ],
 )
-def test_folders_around_the_track_stay_as_they_are(studio: Any, tracks: list[tuple[str, int]], expected: list[int]) -> None:
+def test_folders_around_the_track_stay_as_they_are(
+    studio: Any, tracks: list[tuple[str, int]], expected: list[int]
+) -> None:
     for name, depth in tracks:
         studio.project.add_track(name, I_FOLDERDEPTH=float(depth), D_VOL=0.5)
     studio.project.add_track("After")
@@ -71,8 +82,12 @@ def test_the_folder_takes_over_the_track_s_fader(studio: Any) -> None:
     assert all(int(colour) & 0x1000000 for colour in colours)
 
 
-@pytest.mark.parametrize(("setting", "volume", "effects"), [("nothing", 1.0, []), ("effects", 0.6, ["EQ", "Comp"]), ("", 0.6, [])])
-def test_what_the_folder_takes_over_can_be_chosen(studio: Any, setting: str, volume: float, effects: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("setting", "volume", "effects"), [("nothing", 1.0, []), ("effects", 0.6, ["EQ", "Comp"]), ("", 0.6, [])]
+)
+def test_what_the_folder_takes_over_can_be_chosen(
+    studio: Any, setting: str, volume: float, effects: list[str]
+) -> None:
     studio.reaper.ext["stemfix", "track_settings"] = setting
     track = studio.project.add_track("Mix", D_VOL=0.6)
     track.effects += ["EQ", "Comp"]
@@ -86,7 +101,11 @@ def test_what_the_folder_takes_over_can_be_chosen(studio: Any, setting: str, vol
 
 def test_items_of_one_track_share_a_folder_and_each_track_has_its_own(studio: Any) -> None:
     mix, other = studio.project.add_track("Mix"), studio.project.add_track("")
-    items = [add_item(studio, mix, 0.0), add_item(studio, other, 1.0, D_PLAYRATE=1.0), add_item(studio, mix, 4.0)]
+    items = [
+        add_item(studio, mix, 0.0),
+        add_item(studio, other, 1.0, D_PLAYRATE=1.0),
+        add_item(studio, mix, 4.0),
+    ]
     before, state = render(studio.project, 8), studio.project.state()
     studio.run()
     assert studio.tracks() == ["Mix", "Mix (stemfix)", *STEMS, "", "mix (stemfix)", *STEMS]
@@ -169,8 +188,10 @@ def _beyond(item: Item) -> None:
         (_lock, "locked"),
         (_beyond, "plays nothing"),
     ],
-)  # fmt: skip
-def test_what_cannot_be_done_exactly_is_refused_in_one_sentence(studio: Any, change: Callable[[Item], None], words: str) -> None:
+)
+def test_what_cannot_be_done_exactly_is_refused_in_one_sentence(
+    studio: Any, change: Callable[[Item], None], words: str
+) -> None:
     item = add_item(studio)
     change(item)
     state = studio.project.state()
@@ -210,9 +231,15 @@ def test_without_the_installer_s_settings_it_says_so(studio: Any) -> None:
 
 @pytest.mark.parametrize(
     ("mode", "words"),
-    [("fail", "memory does not suffice"), ("gone", "missing"), ("short", "samples"), ("rate", "Hz"),
-     ("channels", "channels"), ("empty", "no stems")],
-)  # fmt: skip
+    [
+        ("fail", "memory does not suffice"),
+        ("gone", "missing"),
+        ("short", "samples"),
+        ("rate", "Hz"),
+        ("channels", "channels"),
+        ("empty", "no stems"),
+    ],
+)
 def test_a_job_that_goes_wrong_changes_nothing(studio: Any, mode: str, words: str) -> None:
     add_item(studio)
     state = studio.project.state()
@@ -397,7 +424,12 @@ def _mark(studio: Any, item: Item) -> None:
 
 @pytest.mark.parametrize(
     ("edit", "words"),
-    [(_extend, "edited beyond"), (_delete, "deleted"), (_replace, "something else"), (_mark, "something else")],
+    [
+        (_extend, "edited beyond"),
+        (_delete, "deleted"),
+        (_replace, "something else"),
+        (_mark, "something else"),
+    ],
 )
 def test_an_edit_that_cannot_be_followed_is_told_with_the_stems_place(
     studio: Any, edit: Callable[[Any, Item], None], words: str
@@ -635,7 +667,9 @@ def test_windows_has_its_own_way_to_start_and_write(studio: Any) -> None:
 
 
 def job_fields(studio: Any) -> list[Any]:
-    return [json.loads(path.read_text()) for path in sorted((studio.reaper.data_dir / "spool").glob("*/job.json"))]
+    return [
+        json.loads(path.read_text()) for path in sorted((studio.reaper.data_dir / "spool").glob("*/job.json"))
+    ]
 
 
 def test_separate_uses_no_preset_and_enhance_the_user_s(studio: Any) -> None:
@@ -663,9 +697,17 @@ def test_the_preset_can_be_asked_for(studio: Any) -> None:
 
 @pytest.mark.parametrize(
     ("selection", "pieces", "loops"),
-    [((1.5, 2.5), 3, False), ((0.0, 2.0), 2, False), ((2.0, 9.0), 2, False), ((0.5, 3.0), 1, False), ((2.0, 7.0), 3, True)],
+    [
+        ((1.5, 2.5), 3, False),
+        ((0.0, 2.0), 2, False),
+        ((2.0, 9.0), 2, False),
+        ((0.5, 3.0), 1, False),
+        ((2.0, 7.0), 3, True),
+    ],
 )
-def test_only_what_the_time_selection_holds_is_replaced(studio: Any, selection: tuple[float, float], pieces: int, loops: bool) -> None:
+def test_only_what_the_time_selection_holds_is_replaced(
+    studio: Any, selection: tuple[float, float], pieces: int, loops: bool
+) -> None:
     item = add_item(studio, length=8.0 if loops else 2.0, D_PLAYRATE=1.3, B_PPITCH=0.0)
     item.info |= {"D_FADEINLEN": 0.3, "D_FADEOUTLEN": 0.2, "B_LOOPSRC": float(loops)}
     studio.project.time_selection = selection
@@ -692,8 +734,12 @@ def test_the_time_selection_takes_the_items_of_selected_tracks(studio: Any) -> N
     assert len(studio.project.track("Mix").items) == 3
 
 
-@pytest.mark.parametrize(("selection", "words"), [((0.0, 0.0), "Make a time selection"), ((5.0, 6.0), "None of the selected")])
-def test_a_time_selection_of_nothing_is_refused(studio: Any, selection: tuple[float, float], words: str) -> None:
+@pytest.mark.parametrize(
+    ("selection", "words"), [((0.0, 0.0), "Make a time selection"), ((5.0, 6.0), "None of the selected")]
+)
+def test_a_time_selection_of_nothing_is_refused(
+    studio: Any, selection: tuple[float, float], words: str
+) -> None:
     add_item(studio)
     studio.project.time_selection = selection
     studio.run("Enhance time selection")

@@ -50,7 +50,9 @@ def test_files_are_short_and_say_what_they_are(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 300
     assert max(map(len, text.splitlines())) <= 130
-    assert text.startswith(f"-- {path.stem}: " if path.parent.name == "stemfix" else "-- @description stemfix: ")
+    assert text.startswith(
+        f"-- {path.stem}: " if path.parent.name == "stemfix" else "-- @description stemfix: "
+    )
 
 
 @pytest.mark.parametrize("version", ["lua53", "lua54"])
@@ -73,7 +75,13 @@ def test_what_needs_no_daw_is_the_same_for_both() -> None:
 
 
 def test_the_check_finds_what_is_wrong() -> None:
-    text = 'reaper.Foo (a, b)\nlocal x = r.Bar ({ 1, 2 }, function () return 1, 2 end, "a,b") -- r.Not (1)\nf (r.Baz)\nr.Qux (g (1, 2))'
+    lines = [
+        "reaper.Foo (a, b)",
+        'local x = r.Bar ({ 1, 2 }, function () return 1, 2 end, "a,b") -- r.Not (1)',
+        "f (r.Baz)",
+        "r.Qux (g (1, 2))",
+    ]
+    text = "\n".join(lines)
     assert [(use.name, use.arguments, use.open_end, use.line) for use in uses(text)] == [
         ("Foo", 2, False, 1),
         ("Bar", 3, False, 2),

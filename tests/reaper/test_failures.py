@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -91,12 +92,10 @@ def test_whichever_call_fails(clean: Any, part: int) -> None:
                 raise ApiError(f"injected into {name}")
 
         reaper.before_call = fail
-        try:
+        # Before the script protects itself an error goes to REAPER's console.
+        with suppress(ApiError):
             studio.run(on_tick=_switch_away(studio))
-        except ApiError as error:
-            # Outside of any protection, before anything began.
-            assert "injected" in str(error)
-            reaper.end()
+        reaper.end()
         reaper.before_call = lambda name, count: None
         where = f"call {number}, {failed}"
         assert not reaper.violations, where

@@ -42,8 +42,12 @@ def _source(song: str, section: tuple[float, float, bool] | None) -> Source:
 
 
 @settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
-@given(item=items, take=takes, section=sections, part=st.none() | st.tuples(st.floats(0, 4), st.floats(0.1, 3)))
-def test_any_item(item: dict[str, float], take: dict[str, float], section: Any, part: tuple[float, float] | None) -> None:
+@given(
+    item=items, take=takes, section=sections, part=st.none() | st.tuples(st.floats(0, 4), st.floats(0.1, 3))
+)
+def test_any_item(
+    item: dict[str, float], take: dict[str, float], section: Any, part: tuple[float, float] | None
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         studio: Any = make_studio(importlib.import_module("lupa.lua54"), Path(folder))
         studio.engine.shares = {"bass": 0.25, "vocals": 0.75}
@@ -58,7 +62,9 @@ def test_any_item(item: dict[str, float], take: dict[str, float], section: Any, 
         if studio.reaper.messages:
             assert project.state() == state
             (message,) = studio.reaper.messages
-            assert any(words in message for words in ("plays nothing", "None of the selected", "within a fade"))
+            assert any(
+                words in message for words in ("plays nothing", "None of the selected", "within a fade")
+            )
         else:
             assert len(project.undo) == 1
             assert null_db(before, render(project, 7)) <= -120
