@@ -210,8 +210,8 @@ def test_the_count_of_malformed_packets_is_told(surface: Surface) -> None:
 def test_random_packets_do_no_harm(server: OscServer, surface: Surface) -> None:
     dice = random.Random(1)
     whole = message("/stemfix/enhance", "/nowhere", "fast").dgram
-    surface.link.settimeout(0.02)
-    for _ in range(400):
+    surface.link.settimeout(0.01)
+    for _ in range(200):
         packet = bytearray(whole)
         for _ in range(dice.randint(1, 6)):
             packet[dice.randrange(len(packet))] = dice.randrange(256)
@@ -256,7 +256,7 @@ def test_it_listens_on_this_computer_alone(server: OscServer) -> None:
 def test_a_sender_that_is_gone_does_no_harm(server: OscServer, surface: Surface, recording: Path) -> None:
     with Surface(server.port).link as link:
         link.sendto(message("/stemfix/enhance", str(recording)).dgram, surface.to)
-        job_id = OscMessage(link.recv(65_536)).params[1 - 1]
+        job_id = OscMessage(link.recv(65_536)).params[0]
     put_status(job_id, JobState.RUNNING, 0.5)
     time.sleep(0.6)
     assert surface.ask("/stemfix/status")[0] == "/stemfix/engine"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import signal
 import socket
@@ -12,8 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
+import soundfile
 
 pytest.importorskip("reapy", reason="the extra 'reaper' is not installed")
 
@@ -431,3 +434,68 @@ def test_the_commands(host: Callable[..., Host], result: Result, stemfix: Callab
     reaper.process.send_signal(signal.SIGKILL)
     reaper.process.wait()
     assert "No REAPER answers" in stemfix("reaper", "list", "--port", reaper.port).err
+
+
+def test_only_functions_that_are_served_are_called_and_with_as_many_arguments_as_they_have() -> None:
+    text = (HERE / "fake_reaper_host.py").read_text()
+    (arities,) = [
+        node.value
+        for node in ast.parse(text).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ARITIES"
+    ]
+    arity = eval(compile(ast.Expression(arities), "host", "eval"))
+    (served,) = [
+        {word.value for word in ast.walk(node.value) if isinstance(word, ast.Constant)}
+        for node in ast.parse(OURS.read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "ALLOWED"
+    ]
+    called = set()
+    for path in OURS.parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+                continue
+            if ast.unparse(node.func.value) in ("api", "reascript_api"):
+                called.add(node.func.attr)
+                assert len(node.args) == arity[node.func.attr], ast.unparse(node)
+    assert called <= served <= arity.keys()
+    assert "ExecProcess" not in served
+
+
+def test_from_the_selected_item_through_the_engine_to_tracks(
+    host: Callable[..., Host], tmp_path: Path, stemfix: Callable[..., Any]
+) -> None:
+    rate, frames = 44_100, 3 * 44_100
+    source = tmp_path / "song" / "take.wav"
+    source.parent.mkdir()
+    noise = np.random.default_rng(2).normal(0, 0.1, (frames, 2)).astype(np.float32)
+    soundfile.write(source, noise, rate, subtype="FLOAT")
+    wave = f'<SOURCE WAVE\nFILE "{source}"\n>\n'
+    section = f"<SOURCE SECTION\nLENGTH 1.5\nMODE 2\nSTARTPOS 1.25\nOVERLAP 0.01\n{wave}>\n"
+    chunk = item(source, position=5, offset=0.25).replace(wave, section)
+    chunk = chunk.replace("LENGTH 2\n", "LENGTH 1\n")
+    reaper = host([chunk])
+    engine = subprocess.Popen([sys.executable, str(HERE.parent / "service" / "fake_engine.py")])
+    try:
+        arguments = ("--preset", "none", "--wait", "--port", reaper.port)
+        done = stemfix("reaper", "enhance-selected", *arguments)
+        assert done.status == 0, done.err
+    finally:
+        engine.terminate()
+        engine.wait()
+    assert "below the item" in done.out
+    found = reaper.tell("state")["tracks"]
+    assert [track["name"] for track in found[2:7]] == ["Mix (stemfix)", "drums", "bass", "other", "vocals"]
+    heard = [section_of(track["items"][0]["chunk"]) for track in found[3:7]]
+    original = section_of(chunk)
+    null = np.abs(original - sum(heard)).max()
+    assert 20 * np.log10(max(null, 1e-12)) < -120
+
+
+def section_of(chunk: str) -> Any:
+    """What the section in an item's chunk holds of its file."""
+    lines = [line.strip() for line in chunk.splitlines()]
+    keys = dict(line.split(" ", 1) for line in lines if " " in line and not line.startswith("<"))
+    audio, rate = soundfile.read(keys["FILE"].strip('"'))
+    start = round(float(keys["STARTPOS"]) * rate)
+    assert keys["MODE"] == "2"
+    return audio[start : start + round(1.5 * rate)]
