@@ -9,5 +9,6 @@ local chunk, why = loadfile (here .. "stemfix/lib.lua")
 if chunk then
   chunk (here .. "stemfix/").run ("enhance_with_preset")
 else
-  reaper.ShowMessageBox ("stemfix can't be loaded: " .. tostring (why) .. ". Run: stemfix daw install reaper", "stemfix", 0)
+  local remedy = "Run: stemfix daw install reaper"
+  reaper.ShowMessageBox ("stemfix can't be loaded: " .. tostring (why) .. ". " .. remedy, "stemfix", 0)
 end

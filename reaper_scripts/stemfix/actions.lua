@@ -42,7 +42,7 @@ return function (lib)
     local items = selected_or_fail ()
     local names = (lib.settings ().presets or PRESETS):gsub ("%s*,%s*", ", ")
     local ok, chosen = r.GetUserInputs ("stemfix: Enhance selected item", 1,
-      "Preset (see the log for all),extrawidth=120", preset ())
+      ("Preset (%s),extrawidth=120"):format (names:gsub (", ", " / ")), preset ())
     if not ok then return end
     chosen = chosen:match ("^%s*(.-)%s*$")
     local known = false

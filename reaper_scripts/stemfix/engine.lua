@@ -102,7 +102,8 @@ return function (lib)
   function M.new_id ()
     local count = (math.tointeger (tonumber (r.GetExtState ("stemfix", "count"))) or 0) + 1
     r.SetExtState ("stemfix", "count", tostring (count), false)
-    return os.date ("!%Y%m%d-%H%M%S-") .. ("%06d-"):format (count) .. r.genGuid (""):gsub ("%X", ""):sub (1, 12):lower ()
+    local noise = r.genGuid (""):gsub ("%X", ""):sub (1, 12):lower ()
+    return os.date ("!%Y%m%d-%H%M%S-") .. ("%06d-"):format (count) .. noise
   end
 
   return M

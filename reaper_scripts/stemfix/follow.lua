@@ -80,8 +80,9 @@ return function (lib)
       local here = batch.path ~= "" and files.normal (batch.path) == files.normal (path)
       if (batch.session ~= session or batch.told) and here then
         local done = jobs.look (batch).done
-        if lib.ask (("stemfix has %s stems of '%s' for this project, from before it was closed. Bring them in%s?"):format (
-          done and "finished" or "unfinished", batch.jobs[1].what.name, done and "" or " when they are done")) then
+        local question = "stemfix has %s stems of '%s' for this project, from before it was closed. Bring them in%s?"
+        if lib.ask (question:format (done and "finished" or "unfinished", batch.jobs[1].what.name,
+          done and "" or " when they are done")) then
           batch.session, batch.told = session, nil
           jobs.keep (batch)
         elseif done then

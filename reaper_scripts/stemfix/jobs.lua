@@ -82,14 +82,15 @@ return function (lib)
     lib.log ("Cancelled:", batch.id)
   end
 
-  --- The plain data of an item's job: `{ from, to }` of take time, or all that is heard. Fails for one that can't serve.
+  --- The plain data of an item's job. `piece_of (item, plays)` gives the `{ from, to }` of take time that is wanted,
+  -- or nil for all that is heard. Fails for an item that can't serve.
   function M.describe (item, piece_of)
     local take, plays = source.accept (item)
     local piece = piece_of and piece_of (item, plays)
     local name = source.take_name (take)
     if not source.heard (plays, piece) then lib.fail (("'%s' plays nothing of its file there."):format (name)) end
     if piece and source.cuts_fade (item, plays, piece) then
-      lib.fail (("The time selection begins or ends within a fade of '%s'. Move its edge out of the fade."):format (name))
+      lib.fail (("The time selection begins or ends within a fade of '%s'. Move its edge out of it."):format (name))
     end
     local first, stop = source.range (plays, piece)
     return { item = source.item_guid (item), take = source.take_guid (take), name = name, file = plays.file,
@@ -99,15 +100,17 @@ return function (lib)
   --- A new batch over items of the active project; `title` is what undo will call it. The engine gets the jobs later.
   function M.make (items, preset, title, piece_of)
     local project, project_path = projects.active ()
-    local batch = { id = engine.new_id (), title = title, path = project_path, session = M.session (), jobs = {},
-      out_dir = r.GetProjectPathEx (project, "") .. "/stemfix" }
+    local batch = { id = engine.new_id (), title = title, path = project_path, tab = projects.tab (project),
+      session = M.session (), jobs = {}, out_dir = r.GetProjectPathEx (project, "") .. "/stemfix" }
     for _, item in ipairs (items) do
       lib.breathe ()
-      if not r.ValidatePtr2 (project, item, "MediaItem*") then lib.fail ("The selected items were removed. Nothing was done.") end
+      if not r.ValidatePtr2 (project, item, "MediaItem*") then
+        lib.fail ("The selected items were removed. Nothing was done.")
+      end
       local what = M.describe (item, piece_of)
-      batch.jobs[#batch.jobs + 1] = { id = ("%s-%d"):format (batch.id, #batch.jobs + 1), what = what, fields = {
-        source = what.file, out_dir = batch.out_dir, start_frame = what.first, stop_frame = what.stop, preset = preset,
-        write_mix = false } }
+      local fields = { source = what.file, out_dir = batch.out_dir, start_frame = what.first, stop_frame = what.stop,
+        preset = preset, write_mix = false }
+      batch.jobs[#batch.jobs + 1] = { id = ("%s-%d"):format (batch.id, #batch.jobs + 1), what = what, fields = fields }
     end
     -- Known before the engine knows them: a crash in between loses nothing.
     M.keep (batch)
@@ -127,7 +130,8 @@ return function (lib)
     local progress, text, done, failed = 0, nil, true, nil
     for index, job in ipairs (batch.jobs) do
       lib.breathe ()
-      local at = job.result and { done = true, state = "done", progress = 1, result = job.result } or engine.look (job.id)
+      local at = job.result and { done = true, state = "done", progress = 1, result = job.result }
+        or engine.look (job.id)
       progress = progress + at.progress / #batch.jobs
       if not at.done then
         done = false

@@ -21,7 +21,9 @@ local TICK_S = 0.0015
 function lib.use (name)
   if not loaded[name] then
     local chunk, why = loadfile (lib.folder .. name .. ".lua")
-    if not chunk then lib.fail ("stemfix is not installed completely: " .. why .. ". Run: stemfix daw install reaper") end
+    if not chunk then
+      lib.fail ("stemfix is not installed completely: " .. why .. ". Run: stemfix daw install reaper")
+    end
     loaded[name] = chunk () (lib)
   end
   return loaded[name]

@@ -1,16 +1,17 @@
 -- place: a batch of finished jobs becomes tracks below the originals: all of it in one undo step, or nothing.
 return function (lib)
   local M = {}
-  local projects, source, section, stem_files = lib.use ("projects"), lib.use ("source"), lib.use ("section"), lib.use ("stems")
+  local projects, source, section = lib.use ("projects"), lib.use ("source"), lib.use ("section")
+  local stem_files = lib.use ("stems")
   local r = reaper
-  local ITEM_VALUES = { "C_BEATATTACHMODE", "C_AUTOSTRETCH", "D_POSITION", "D_LENGTH", "D_SNAPOFFSET", "D_VOL", "B_LOOPSRC",
-    "D_FADEINLEN", "D_FADEOUTLEN", "D_FADEINDIR", "D_FADEOUTDIR", "D_FADEINLEN_AUTO", "D_FADEOUTLEN_AUTO",
+  local ITEM_VALUES = { "C_BEATATTACHMODE", "C_AUTOSTRETCH", "D_POSITION", "D_LENGTH", "D_SNAPOFFSET", "D_VOL",
+    "B_LOOPSRC", "D_FADEINLEN", "D_FADEOUTLEN", "D_FADEINDIR", "D_FADEOUTDIR", "D_FADEINLEN_AUTO", "D_FADEOUTLEN_AUTO",
     "C_FADEINSHAPE", "C_FADEOUTSHAPE" }
   local TAKE_VALUES = { "D_VOL", "D_PAN", "D_PANLAW", "D_PLAYRATE", "D_PITCH", "B_PPITCH", "I_CHANMODE", "I_PITCHMODE",
     "I_STRETCHFLAGS", "F_STRETCHFADESIZE" }
   local TRACK_VALUES = { "D_VOL", "D_PAN", "D_WIDTH", "D_DUALPANL", "D_DUALPANR", "I_PANMODE", "D_PANLAW", "B_PHASE" }
-  local COLOURS = { vocals = { 224, 96, 126 }, drums = { 224, 154, 60 }, bass = { 142, 111, 216 }, other = { 70, 165, 160 },
-    guitar = { 124, 179, 66 }, piano = { 79, 143, 224 }, residual = { 138, 138, 138 } }
+  local COLOURS = { vocals = { 224, 96, 126 }, drums = { 224, 154, 60 }, bass = { 142, 111, 216 },
+    other = { 70, 165, 160 }, guitar = { 124, 179, 66 }, piano = { 79, 143, 224 }, residual = { 138, 138, 138 } }
   local HAS_COLOUR = 0x1000000
 
   --- Find a job's item and see that its stems hold what it plays by now. Fills `job`.
@@ -167,13 +168,16 @@ return function (lib)
     if begun then insist (r.Undo_EndBlock2, project, label, -1) end
     if begun and not done and lib.try (r.Undo_CanUndo2, project) == label then insist (r.Undo_DoUndo2, project) end
     insist (r.PreventUIRefresh, -1)
-    if before ~= project and r.ValidatePtr2 (nil, before, "ReaProject*") then insist (r.SelectProjectInstance, before) end
+    if before ~= project and r.ValidatePtr2 (nil, before, "ReaProject*") then
+      insist (r.SelectProjectInstance, before)
+    end
     lib.try (r.TrackList_AdjustWindows, false)
     lib.try (r.UpdateArrange)
     return done, why
   end
 
-  --- Bring the stems of a batch into a project, in one tick. Returns the new takes, or fails with the project as it was.
+  --- Bring the stems of a batch into a project, in one tick. Returns the new takes, or fails with the project as it
+  -- was.
   function M.run (batch, project)
     local opened, taken = {}, {}
     local done, why = lib.try (function ()

@@ -37,20 +37,25 @@ return function (lib)
     end
   end
 
-  --- The open project that a batch belongs to, or nil: the one that has its items, or else its path.
+  --- What names a tab as long as it is open.
+  function M.tab (project)
+    return tostring (project)
+  end
+
+  --- The open project that a batch belongs to, or nil. Another one may be a copy with the same GUIDs.
   function M.of (batch)
-    local same_path
+    local empty
     for _, tab in ipairs (M.open ()) do
-      local here = batch.path ~= "" and files.normal (tab.path) == files.normal (batch.path)
-      if here or batch.path == "" or tab.path ~= "" then
+      local same_path = batch.path ~= "" and files.normal (tab.path) == files.normal (batch.path)
+      if same_path or M.tab (tab.project) == batch.tab then
         local items = M.items (tab.project)
         for _, job in ipairs (batch.jobs) do
           if items[job.what.item] then return tab.project end
         end
+        if same_path then empty = tab.project end
       end
-      if here then same_path = same_path or tab.project end
     end
-    return same_path
+    return empty
   end
 
   function M.is_recording (project)

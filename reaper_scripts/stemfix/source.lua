@@ -90,7 +90,7 @@ return function (lib)
       sentence (name, ("has %d channels; stemfix works on mono and stereo."):format (plays.channels))
     end
     if r.GetTakeNumStretchMarkers (take) > 0 then
-      sentence (name, "has stretch markers, which stems can't follow exactly. Glue the item, then run the action again.")
+      sentence (name, "has stretch markers, which stems can't follow. Glue the item, then run the action again.")
     end
     if not M.heard (plays) then sentence (name, "plays nothing of its file.") end
     return take, plays

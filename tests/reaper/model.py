@@ -74,7 +74,7 @@ def guid() -> str:
     return f"{{{str(uuid.uuid4()).upper()}}}"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Source:
     """A file, or a section of another source (offset and length in seconds)."""
 
@@ -117,7 +117,7 @@ class Source:
         ]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Take:
     item: Item
     source: Source | None = None
@@ -132,7 +132,7 @@ class Take:
             source.take, source = self, source.parent
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Item:
     track: Track
     info: dict[str, float] = field(default_factory=lambda: dict(ITEM))
@@ -160,7 +160,7 @@ class Item:
         return "\n".join([*lines, ">"]) + "\n"
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Track:
     project: Project
     name: str = ""
@@ -185,7 +185,7 @@ class Track:
         return item
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Project:
     path: str
     folder: str

@@ -19,7 +19,11 @@ MUTATIONS = [
     ("source", "{ start = plays.start - first / rate }", "{ start = plays.start }"),
     ("source", "section.reversed and tail or head", "head"),
     ("source", "(low + head - first) / rate", "(low - first) / rate"),
-    ("source", "(section.offset + section.length - time) * plays.rate", "(section.offset + time) * plays.rate"),
+    (
+        "source",
+        "(section.offset + section.length - time) * plays.rate",
+        "(section.offset + time) * plays.rate",
+    ),
     ("source", "from, to = 0, plays.source_length", "from, to = from, to"),
     ("source", "local HANDLE_S = 1", "local HANDLE_S = 0.1"),
     ("source", "if not a or first > 0 and", "if not a or false and"),
@@ -39,13 +43,13 @@ MUTATIONS = [
     ("place", "if lib.try (r.Undo_CanUndo2, project) == label then", "if false then"),
     ("place", 'done and title or title .. " " .. r.genGuid ("")', "title"),
     ("place", "if before ~= project then r.SelectProjectInstance (project) end", ""),
-    ("place", "then insist (r.SelectProjectInstance, before) end", "then end"),
+    ("place", "then\n      insist (r.SelectProjectInstance, before)", "then"),
     ("place", "stem_files.free (opened, taken)", ""),
     ("place", "if last < plays.length - edge then", "if false then"),
     ("place", "plays.file ~= job.what.file", "false"),
     ("stems", "length ~= frames or", "false or"),
     ("section", "section.reversed and 2 or 0", "0"),
-    ("engine", '-2 or -1', "0 or 0"),
+    ("engine", "-2 or -1", "0 or 0"),
     ("engine", "if starts > RESTARTS then", "if starts > 0 then"),
     ("jobs", "start_frame = what.first", "start_frame = what.first + 1"),
     ("follow", "if jobs.is_pending (batch) then finish (batch, brought) end", "finish (batch, brought)"),
@@ -54,7 +58,7 @@ MUTATIONS = [
     ("follow", "jobs.close (batch)\n    local project, takes", "local project, takes"),
     ("lib", "> TICK_S then", "> 1 then"),
     ("window", "return key == ESCAPE or clicked", "return key == ESCAPE"),
-]  # fmt: skip
+]
 ALLOWED_SURVIVORS = 1
 #: Quick ones first; the random ones take their time to find the simplest failure.
 TESTS = ("failures", "behaviour", "null", "conformance")
@@ -71,18 +75,31 @@ def survives(module: str, old: str, new: str) -> bool:
         if old not in text:
             raise SystemExit(f"{module}.lua no longer holds: {old}")
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
-        command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml"),
-                   "--rootdir", folder, "-m", "not weights",
-                   *(str(copy / "tests" / "reaper" / f"test_{name}.py") for name in TESTS)]  # fmt: skip
+        tests = [str(copy / "tests" / "reaper" / f"test_{name}.py") for name in TESTS]
+        options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not weights", "--rootdir", folder]
+        command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), *options, *tests]
         done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=900,
+            command,
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=900,
             env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        )  # fmt: skip
+        )
         if done.returncode not in (0, 1):
             raise SystemExit(done.stdout + done.stderr)
         failed = [line for line in done.stdout.splitlines() if line.startswith("FAILED")]
-        print("survived" if done.returncode == 0 else "caught  ", module, "|", old[:60], "->", new[:30],
-              "|", failed[0][7:100] if failed else "", flush=True)  # fmt: skip
+        print(
+            "survived" if done.returncode == 0 else "caught  ",
+            module,
+            "|",
+            old[:60],
+            "->",
+            new[:30],
+            "|",
+            failed[0][7:100] if failed else "",
+            flush=True,
+        )
         return done.returncode == 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -56,7 +57,9 @@ def _item(item: Item, rate: int, out: Audio) -> None:
     if take is None or take.source is None or i["B_MUTE"]:
         return
     t, source = take.info, take.source
-    first, stop = round(i["D_POSITION"] * rate), round((i["D_POSITION"] + i["D_LENGTH"]) * rate)
+    # Samples at or after its beginning and before its end.
+    first = math.ceil(i["D_POSITION"] * rate - _EPS)
+    stop = math.ceil((i["D_POSITION"] + i["D_LENGTH"]) * rate - _EPS)
     heard = np.arange(first, stop) / rate - i["D_POSITION"]
     at = (t["D_STARTOFFS"] + heard * t["D_PLAYRATE"]) * source.rate
     # Stand-ins for what a stretcher does: settings that are not copied are heard.

@@ -482,6 +482,30 @@ def test_an_unsaved_project_that_was_closed_is_told(studio: Any) -> None:
     assert "offered" not in message
 
 
+def test_a_project_that_is_saved_under_another_name_meanwhile_gets_its_stems(studio: Any) -> None:
+    add_item(studio)
+    studio.run(on_tick=at(8, lambda: setattr(studio.project, "path", "/elsewhere/new name.rpp")))
+    assert studio.tracks() == ["Mix", "Mix (stemfix)", *STEMS]
+
+
+def test_a_copy_of_the_project_is_left_alone(studio: Any) -> None:
+    add_item(studio)
+    project = studio.project
+    copy = studio.reaper.open("/copy.rpp", studio.folder / "copy")
+    copy.tracks = project.snapshot()
+    for track in copy.tracks:
+        track.project = copy
+    studio.reaper.projects.reverse()
+    state = copy.state()
+    studio.reaper.active = project
+    studio.run()
+    assert copy.state() == state
+    assert [track.name for track in project.tracks] == ["Mix", "Mix (stemfix)", *STEMS]
+    studio.run(on_tick=at(8, lambda: studio.reaper.close(project)))
+    assert copy.state() == state
+    assert "closed" in studio.reaper.messages[0]
+
+
 def _start_up(studio: Any, ticks: int) -> None:
     """REAPER starts, and its startup script runs for a while."""
     studio.reaper.start("Offer finished results")

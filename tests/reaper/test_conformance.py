@@ -49,7 +49,7 @@ def test_the_list_is_the_official_one() -> None:
 def test_files_are_short_and_say_what_they_are(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     assert len(text.splitlines()) < 300
-    assert max(map(len, text.splitlines())) <= 130
+    assert max(map(len, text.splitlines())) <= 120
     assert text.startswith(
         f"-- {path.stem}: " if path.parent.name == "stemfix" else "-- @description stemfix: "
     )
