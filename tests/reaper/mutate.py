@@ -68,7 +68,7 @@ def survives(module: str, old: str, new: str) -> bool:
     """Whether the tests pass on scripts changed so."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
-        for name in ("reaper_scripts", "ardour_scripts", "tests/reaper"):
+        for name in ("reaper_scripts", "ardour_scripts", "docs", "tests/reaper"):
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         path = copy / "reaper_scripts" / "stemfix" / f"{module}.lua"
         text = path.read_text(encoding="utf-8")

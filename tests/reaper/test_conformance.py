@@ -88,3 +88,10 @@ def test_the_check_finds_what_is_wrong() -> None:
         ("Baz", None, False, 3),
         ("Qux", 1, True, 4),
     ]
+
+
+def test_the_manual_names_every_action() -> None:
+    manual = (SCRIPTS.parent / "docs" / "reaper.md").read_text(encoding="utf-8")
+    for path in ACTIONS:
+        if path.stem != "stemfix_Offer finished results":
+            assert f"| {path.stem} |" in manual
