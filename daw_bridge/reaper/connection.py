@@ -130,9 +130,10 @@ def _reaper_errors() -> Iterator[None]:
     except Exception as error:
         if type(error).__name__ != "DistError":
             raise
-        last = str(error).strip().splitlines()[-1]
+        last = str(error).strip().splitlines()[-1].removeprefix("RefusedError: ")
         raise StemfixError(
-            f"REAPER refused: {last}.", "Update stemfix's actions: stemfix daw install reaper"
+            f"REAPER refused: {last}.",
+            "Try again; after an update of stemfix: stemfix daw install reaper",
         ) from error
 
 

@@ -29,7 +29,7 @@ def import_result(
     items = list(items)
     with hold():
         # As they are now: the user may have moved or cut them since.
-        now = [open_item(api, one.handle, with_file=False) for one in items]
+        now = [open_item(api, one.handle) for one in items]
         copies = [_copies(one, result) for one in now]
         _check_files(api, result.stems, result.frames / result.sample_rate)
         by_track: dict[str, list[int]] = {}

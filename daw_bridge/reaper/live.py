@@ -80,16 +80,18 @@ def tracks(api: Any) -> list[OpenTrack]:
 
 def selected_items(api: Any) -> list[OpenItem]:
     """The selected items of the project in front."""
+    project = api.EnumProjects(-1, "", TEXT_BYTES)[2]
     count = api.CountSelectedMediaItems(CURRENT)
-    return [open_item(api, api.GetSelectedMediaItem(CURRENT, index)) for index in range(count)]
+    return [open_item(api, api.GetSelectedMediaItem(CURRENT, index), project) for index in range(count)]
 
 
 def items_of(api: Any, result: Result, guid: str | None = None) -> list[OpenItem]:
     """The items that get a job's stems: the one that was sent, the selected ones that play what the job had,
     or the only one that does. Raises InputError where that leaves a choice, or nothing.
     """
+    project = api.EnumProjects(-1, "", TEXT_BYTES)[2]
     count = api.CountMediaItems(CURRENT)
-    found = [open_item(api, api.GetMediaItem(CURRENT, index)) for index in range(count)]
+    found = [open_item(api, api.GetMediaItem(CURRENT, index), project) for index in range(count)]
     if guid and (sent := [one for one in found if one.item is not None and one.item.guid == guid]):
         return sent
     fitting = [
@@ -111,8 +113,8 @@ def items_of(api: Any, result: Result, guid: str | None = None) -> list[OpenItem
     return chosen
 
 
-def open_item(api: Any, handle: str, with_file: bool = True) -> OpenItem:
-    """The item behind a handle, as it is now. Raises StemfixError."""
+def open_item(api: Any, handle: str, project: str = "") -> OpenItem:
+    """The item behind a handle, as it is now; its file counts from the project. Raises StemfixError."""
     found = api.GetItemStateChunk(handle, "", _CHUNK_BYTES, False)
     if not found[0]:
         raise StemfixError("REAPER did not tell about an item.", "It was deleted, perhaps. Try again.")
@@ -121,18 +123,7 @@ def open_item(api: Any, handle: str, with_file: bool = True) -> OpenItem:
         item = Item.parse(lines)
     except ChunkError as error:
         return OpenItem(handle, None, None, error.what)
-    return OpenItem(handle, item, _root_file(api, handle) if with_file else None, "")
-
-
-def _root_file(api: Any, handle: str) -> Path | None:
-    take = api.GetActiveTake(handle)
-    source = None if is_null(take) else api.GetMediaItemTake_Source(take)
-    while source is not None and not is_null(parent := api.GetMediaSourceParent(source)):
-        source = parent
-    if source is None or is_null(source):
-        return None
-    name = api.GetMediaSourceFileName(source, "", TEXT_BYTES)[1]
-    return Path(name) if name else None
+    return OpenItem(handle, item, Path(project).parent / item.file, "")
 
 
 def _plays(one: OpenItem, result: Result) -> bool:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import sys
 import time
@@ -28,46 +29,35 @@ import reapy  # noqa: E402
 from reapy import reascript_api  # noqa: E402
 from reapy.tools.network.server import Server  # noqa: E402
 
-#: The functions that a client may call.
-ALLOWED = frozenset(
+#: The functions that a client may call, by what their first argument is.
+_FIRST = {
+    "project": (
+        *("CountMediaItems", "CountSelectedMediaItems", "CountTracks", "GetMediaItem"),
+        *("GetProjectTimeOffset", "GetSelectedMediaItem", "GetTrack"),
+        *("Undo_BeginBlock2", "Undo_CanUndo2", "Undo_DoUndo2", "Undo_EndBlock2"),
+    ),
+    "MediaTrack": (
+        *("AddMediaItemToTrack", "CountTrackMediaItems", "GetMediaTrackInfo_Value"),
+        *("GetSetMediaTrackInfo_String", "GetTrackName", "SetMediaTrackInfo_Value"),
+    ),
+    "MediaItem": ("GetItemStateChunk", "GetMediaItem_Track", "SetItemStateChunk", "SetMediaItemInfo_Value"),
+    "PCM_source": ("GetMediaSourceLength", "PCM_Source_Destroy"),
+    "value": (
+        *("EnumProjects", "GetAppVersion", "InsertTrackAtIndex", "PCM_Source_CreateFromFile"),
+        *("PreventUIRefresh", "TrackList_AdjustWindows", "UpdateArrange"),
+    ),
+}
+ALLOWED = {name: kind for kind, names in _FIRST.items() for name in names}
+#: The attributes that they may read and write.
+_KEYS = frozenset(
     (
-        "AddMediaItemToTrack",
-        "CountMediaItems",
-        "CountSelectedMediaItems",
-        "CountTrackMediaItems",
-        "CountTracks",
-        "EnumProjects",
-        "GetActiveTake",
-        "GetAppVersion",
-        "GetItemStateChunk",
-        "GetMediaItem",
-        "GetMediaItemInfo_Value",
-        "GetMediaItemTake_Source",
-        "GetMediaItem_Track",
-        "GetMediaSourceFileName",
-        "GetMediaSourceLength",
-        "GetMediaSourceParent",
-        "GetMediaTrackInfo_Value",
-        "GetProjectTimeOffset",
-        "GetSelectedMediaItem",
-        "GetSetMediaTrackInfo_String",
-        "GetTrack",
-        "GetTrackName",
-        "InsertTrackAtIndex",
-        "PCM_Source_CreateFromFile",
-        "PCM_Source_Destroy",
-        "PreventUIRefresh",
-        "SetItemStateChunk",
-        "SetMediaItemInfo_Value",
-        "SetMediaTrackInfo_Value",
-        "TrackList_AdjustWindows",
-        "Undo_BeginBlock2",
-        "Undo_CanUndo2",
-        "Undo_DoUndo2",
-        "Undo_EndBlock2",
-        "UpdateArrange",
+        *("B_MUTE", "D_PAN", "D_PANLAW", "D_VOL", "D_WIDTH", "I_CUSTOMCOLOR", "I_FOLDERDEPTH"),
+        *("I_PANMODE", "IP_TRACKNUMBER", "P_NAME"),
     )
 )
+#: What REAPER's Python has room for; a larger size of a buffer would be written beyond its end.
+_LARGEST_NUMBER = 4_000_000
+_HANDLE = re.compile(r"\((\w+)\*\)0x([0-9A-Fa-f]{1,16})")
 _MODULE = "reapy.reascript_api"
 _UNFINISHED = "stemfix: unfinished import"
 _LARGEST_REQUEST_BYTES = 8_000_000
@@ -90,6 +80,7 @@ class LoopbackServer(Server):  # type: ignore[misc]
     def __init__(self, port: int) -> None:
         self._blocks: dict[Any, list[Any]] = {}
         self._prevented: dict[Any, int] = {}
+        self._sources: dict[Any, set[str]] = {}
         super().__init__(port)
 
     def bind(self, address: tuple[str, int]) -> None:
@@ -114,7 +105,8 @@ class LoopbackServer(Server):  # type: ignore[misc]
                     if time.monotonic() > until:
                         break
             except (GoneError, OSError):
-                self._drop(address)
+                with suppress(Exception):  # whatever REAPER says, the others are served on
+                    self._drop(address)
 
     def close_all(self) -> None:
         """Let go of all clients and of the port."""
@@ -162,12 +154,40 @@ class LoopbackServer(Server):  # type: ignore[misc]
             value is None or isinstance(value, (str, int, float)) for value in arguments
         ):
             raise RefusedError("only plain values are taken")
+        self._check(address, name, arguments)
         value = getattr(reascript_api, name)(*arguments)
-        self._note(address, name, arguments)
+        self._note(address, name, arguments, value)
         return value
 
-    def _note(self, address: Any, name: str, arguments: list[Any]) -> None:
-        if name == "Undo_BeginBlock2":
+    def _check(self, address: Any, name: str, arguments: list[Any]) -> None:
+        """Refuse what could bring REAPER down: handles of what is gone, sizes without room, unknown keys."""
+        kind = ALLOWED[name]
+        if kind == "project" and (not arguments or arguments[0] != 0):
+            raise RefusedError("only the project in front is served")
+        if kind in ("MediaTrack", "MediaItem", "PCM_source"):
+            match = _HANDLE.fullmatch(str(arguments[0])) if arguments else None
+            if match is None or match[1] != kind:
+                raise RefusedError(f"this is no {kind}")
+            known = (
+                str(arguments[0]) in self._sources.get(address, ())
+                if kind == "PCM_source"
+                else reascript_api.ValidatePtr2(0, int(match[2], 16), f"{kind}*")
+            )
+            if not known:
+                raise RefusedError("the track or item is gone")
+        if "Info_" in name and (len(arguments) < 2 or arguments[1] not in _KEYS):
+            raise RefusedError("this attribute is not served")
+        if any(isinstance(value, int) and not -1 <= value <= _LARGEST_NUMBER for value in arguments):
+            raise RefusedError("a number is too large")
+        if any(isinstance(value, str) and "<TAKEFX" in value for value in arguments):
+            raise RefusedError("effects are not taken")
+
+    def _note(self, address: Any, name: str, arguments: list[Any], value: Any) -> None:
+        if name == "PCM_Source_CreateFromFile" and int(str(value).split("0x")[1], 16):
+            self._sources.setdefault(address, set()).add(str(value))
+        elif name == "PCM_Source_Destroy":
+            self._sources[address].discard(str(arguments[0]))
+        elif name == "Undo_BeginBlock2":
             self._blocks.setdefault(address, []).append(arguments[0])
         elif name == "Undo_EndBlock2" and self._blocks.get(address):
             self._blocks[address].pop()
@@ -214,6 +234,8 @@ class LoopbackServer(Server):  # type: ignore[misc]
         connection = self.connections.pop(address)
         with suppress(OSError):
             connection.close()
+        for source in self._sources.pop(address, ()):
+            reascript_api.PCM_Source_Destroy(source)
         if prevented := self._prevented.pop(address, 0):
             reascript_api.PreventUIRefresh(-prevented)
         for project in reversed(self._blocks.pop(address, [])):

@@ -3,7 +3,8 @@
 It runs an unchanged ReaScript, which runs the unchanged server of reapy or stemfix's, over real sockets. Only
 REAPER's own functions are stood in for: their names and the number of their arguments as in its header file,
 handles that go stale, undo that brings everything back. STATE.json says what the project holds. Commands come
-on standard input, one JSON list per line: ["state"], ["fail", FUNCTION, CALL], ["undo"], ["quit"].
+on standard input, one JSON list per line: ["state"], ["fail", FUNCTION, CALL], ["delete items"], ["undo"],
+["quit"].
 """
 
 from __future__ import annotations
@@ -31,16 +32,11 @@ ARITIES = {
     "CountTrackMediaItems": 1,
     "CountTracks": 1,
     "EnumProjects": 3,
-    "GetActiveTake": 1,
     "GetAppVersion": 0,
     "GetItemStateChunk": 4,
     "GetMediaItem": 2,
-    "GetMediaItemInfo_Value": 2,
-    "GetMediaItemTake_Source": 1,
     "GetMediaItem_Track": 1,
-    "GetMediaSourceFileName": 3,
     "GetMediaSourceLength": 2,
-    "GetMediaSourceParent": 1,
     "GetMediaTrackInfo_Value": 2,
     "GetProjectTimeOffset": 2,
     "GetSelectedMediaItem": 2,
@@ -209,45 +205,9 @@ def GetMediaItem_Track(item: str) -> str:
 
 
 @api
-def GetMediaItemInfo_Value(item: str, key: str) -> float:
-    return float(PROJECT.find(item, "MediaItem")["info"].get(key, 0.0))
-
-
-@api
 def SetMediaItemInfo_Value(item: str, key: str, value: float) -> bool:
     PROJECT.find(item, "MediaItem")["info"][key] = value
     return True
-
-
-@api
-def GetActiveTake(item: str) -> str:
-    return handle("MediaItem_Take", PROJECT.find(item, "MediaItem")["id"])
-
-
-@api
-def GetMediaItemTake_Source(take: str) -> str:
-    item = PROJECT.find(handle("MediaItem", int(take.split("0x")[1], 16)), "MediaItem")
-    files = [line.split('"')[1] for line in item["chunk"].splitlines() if line.strip().startswith("FILE")]
-    if not files:
-        return handle("PCM_source")
-    number = PROJECT.new_id()
-    PROJECT.sources[number] = files[0]
-    if "<SOURCE SECTION" in item["chunk"]:
-        parent = PROJECT.new_id()
-        PROJECT.sources[parent] = PROJECT.sources[number]
-        PROJECT.sources[number] = f"parent:{parent}"
-    return handle("PCM_source", number)
-
-
-@api
-def GetMediaSourceParent(source: str) -> str:
-    text = PROJECT.sources[int(source.split("0x")[1], 16)]
-    return handle("PCM_source", int(text.split(":")[1]) if text.startswith("parent:") else 0)
-
-
-@api
-def GetMediaSourceFileName(source: str, buffer: str, size: int) -> Any:
-    return (source, PROJECT.sources[int(source.split("0x")[1], 16)], size)
 
 
 @api
@@ -380,6 +340,14 @@ def ExecProcess(command: str, timeout: int) -> str:
     raise AssertionError("a program was started")
 
 
+def is_there(project: int, pointer: int, kind: bytes) -> int:
+    try:
+        PROJECT.find(handle(kind.decode().rstrip("*"), pointer), kind.decode().rstrip("*"))
+    except TypeError:
+        return 0
+    return 1
+
+
 def build_reaper_python() -> tuple[queue.Queue[str], list[str]]:
     module = types.ModuleType("reaper_python")
     for name, function in FUNCTIONS.items():
@@ -391,7 +359,7 @@ def build_reaper_python() -> tuple[queue.Queue[str], list[str]]:
     module.RPR_atexit = MAIN.RPR_atexit = at_exit.append  # type: ignore[attr-defined]
     # A real C pointer: reapy calls this one through ctypes.
     prototype = ctypes.CFUNCTYPE(ctypes.c_byte, ctypes.c_uint64, ctypes.c_uint64, ctypes.c_char_p)
-    module.keep = prototype(lambda project, pointer, name: 1)  # type: ignore[attr-defined]
+    module.keep = prototype(is_there)  # type: ignore[attr-defined]
     module._ft = {"ValidatePtr2": ctypes.cast(module.keep, ctypes.c_void_p).value}  # type: ignore[attr-defined]
     module.rpr_packsc = lambda text: ctypes.c_char_p(str(text).encode())  # type: ignore[attr-defined]
     module.rpr_packp = None  # type: ignore[attr-defined]
@@ -408,6 +376,9 @@ def read_commands(commands: queue.Queue[list[Any]]) -> None:
 def answer(command: list[Any], longest: float) -> Any:
     if command[0] == "fail":
         PROJECT.fail = (command[1], PROJECT.calls.count(command[1]) + command[2])
+    elif command[0] == "delete items":
+        for track in PROJECT.tracks:
+            track["items"].clear()
     elif command[0] == "undo":
         FUNCTIONS["Undo_DoUndo2"](0)
     return {
