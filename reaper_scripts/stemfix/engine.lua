@@ -10,8 +10,15 @@ return function (lib)
   local stages = { read = "Reading", separate = "Separating", enhance = "Enhancing", align = "Checking alignment",
     publish = "Writing" }
   --- Starts one engine, detached, however often it is called.
-  local START = "import os, sys; os.environ['STEMFIX_DATA_DIR'] = sys.argv[1];"
-    .. " from engine.service.autostart import ensure_engine; ensure_engine()"
+  local STARTER = [[
+import os
+import sys
+
+os.environ["STEMFIX_DATA_DIR"] = sys.argv[1]
+from engine.service.autostart import ensure_engine
+
+ensure_engine()
+]]
 
   local function data (name)
     return lib.settings ().data_dir .. "/" .. name
@@ -40,9 +47,13 @@ return function (lib)
       lib.fail ("The stemfix engine can't be started: " .. python .. " is not there. Nothing was changed."
         .. " Run: stemfix daw install reaper")
     end
-    -- Without waiting; on Windows minimised too. REAPER quotes as a shell does, and knows no variables.
+    -- A file, since a program in the command itself would have quotes within quotes.
+    files.make_folder (data ("reaper"))
+    files.write (data ("reaper/start_engine.py"), STARTER)
+    -- Without waiting; on Windows minimised too.
     local without_waiting = r.GetOS ():match ("^Win") and -2 or -1
-    r.ExecProcess (('"%s" -c "%s" "%s"'):format (python, START, lib.settings ().data_dir), without_waiting)
+    r.ExecProcess (('"%s" "%s" "%s"'):format (python, data ("reaper/start_engine.py"), lib.settings ().data_dir),
+      without_waiting)
   end
 
   --- Put a job into its folder: `fields` as the spool's manual has them. Does nothing for one that is there.

@@ -87,6 +87,9 @@ function lib.breathe ()
   if r.time_precise () - lib.tick_began > TICK_S then coroutine.yield () end
 end
 
+--- Called at the beginning of each tick where it is set: windows want to be drawn whatever the work is at.
+lib.on_tick = nil
+
 --- Wait for the next tick.
 function lib.next_tick ()
   coroutine.yield ()
@@ -106,6 +109,7 @@ function lib.run (action)
   end)
   local function tick ()
     lib.tick_began = r.time_precise ()
+    if lib.on_tick then lib.on_tick () end
     local ok, why = coroutine.resume (work)
     if not ok then return r.ShowMessageBox (tostring (why), "stemfix", 0) end
     if coroutine.status (work) ~= "dead" then r.defer (tick) end

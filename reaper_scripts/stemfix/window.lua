@@ -1,19 +1,23 @@
--- window: the progress window with its Cancel button, drawn with what REAPER has built in.
-return function ()
+-- window: the progress window with its Cancel button: ReaImGui's where that is installed, else drawn with what
+-- REAPER has built in.
+return function (lib)
   local M = {}
+  local imgui = lib.use ("imgui_window")
   local WIDTH, HEIGHT, MARGIN, BAR, BUTTON = 440, 120, 16, 14, 90
   local CLOSED, ESCAPE = -1, 27
   local is_open, was_down, said = false, false, nil
+  local shown, wants_to_cancel = { progress = 0, text = "" }, false
+  local with_imgui = false
 
-  function M.open ()
-    if is_open then return end
+  local function open_plain ()
     gfx.init ("stemfix", WIDTH, HEIGHT)
     gfx.setfont (1, "Arial", 16)
     is_open, was_down = true, gfx.mouse_cap & 1 == 1
   end
 
   function M.close ()
-    if is_open then gfx.quit () end
+    lib.on_tick = nil
+    if is_open and not with_imgui then gfx.quit () end
     is_open = false
   end
 
@@ -38,9 +42,8 @@ return function ()
     gfx.update ()
   end
 
-  --- Show where things stand; call it on every tick. True once the user wants to cancel.
-  function M.cancelled (progress, text)
-    if not is_open then return false end
+  --- Draw with REAPER's own means. True where the user cancels.
+  local function tick_plain (progress, text)
     local key = gfx.getchar ()
     if key == CLOSED then
       M.close ()
@@ -55,6 +58,39 @@ return function ()
     if now ~= said then draw (progress, text, over) end
     said = now
     return key == ESCAPE or clicked
+  end
+
+  local function tick ()
+    local cancelled
+    if with_imgui then
+      local stays, outcome = imgui.tick (shown.progress, shown.text)
+      cancelled = outcome == "cancel"
+      if outcome == "closed" then M.close () end
+      if not stays then
+        -- It is there, but not as expected: do without it.
+        with_imgui = false
+        open_plain ()
+      end
+    else
+      cancelled = tick_plain (shown.progress, shown.text)
+    end
+    wants_to_cancel = wants_to_cancel or cancelled
+  end
+
+  --- Open the window, which then draws itself on every tick.
+  function M.open ()
+    if is_open then return end
+    with_imgui = imgui.open ()
+    if with_imgui then is_open = true else open_plain () end
+    lib.on_tick = tick
+  end
+
+  --- Say where things stand. True once where the user wants to cancel.
+  function M.cancelled (progress, text)
+    shown.progress, shown.text = progress, text
+    local cancelled = wants_to_cancel
+    wants_to_cancel = false
+    return cancelled
   end
 
   return M

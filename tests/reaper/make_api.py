@@ -29,7 +29,7 @@ def used_functions() -> set[str]:
         use.name
         for path in SCRIPTS.rglob("*.lua")
         for use in uses(path.read_text(encoding="utf-8"))
-        if use.table == "reaper"
+        if use.table == "reaper" and not use.name.startswith("ImGui_")
     }
 
 

@@ -53,8 +53,48 @@ _KNOWN_GLOBALS = (
     "local t = {} for k in pairs (_G) do t[#t + 1] = k end table.sort (t) return table.concat (t, ' ')"
 )
 GFX = ("getchar", "init", "quit", "set", "setfont", "rect", "drawstr", "update")
+#: Of the extension ReaImGui: function -> how many arguments it takes.
+IMGUI = {
+    "ImGui_CreateContext": (1, 2),
+    "ImGui_SetNextWindowSize": (3, 4),
+    "ImGui_Cond_FirstUseEver": (0,),
+    "ImGui_Begin": (2, 3, 4),
+    "ImGui_Text": (2,),
+    "ImGui_ProgressBar": (2, 3, 4, 5),
+    "ImGui_Button": (2, 3, 4),
+    "ImGui_End": (1,),
+}
 #: Never freed: lupa may crash where Python collects a runtime together with what it refers to.
 _RUNTIMES: list[Any] = []
+
+
+class ImGui:
+    """The part of ReaImGui that is used. What the user does is in `presses` and `closes`."""
+
+    def __init__(self) -> None:
+        self.presses = self.closes = self.broken = False
+        self.texts: list[str] = []
+        self._used_at = -1
+        self._open = False
+
+    def call(self, name: str, arguments: tuple[Any, ...], tick: int) -> Any:
+        if name == "CreateContext":
+            self._used_at = tick
+            return self
+        if name == "Cond_FirstUseEver":
+            return 4
+        if self.broken or arguments[0] is not self or tick > self._used_at + 1:
+            raise ApiError("expected a valid ImGui_Context*")
+        self._used_at = tick
+        if name == "Begin":
+            self._open = True
+            return True, not self.closes
+        if name in ("Text", "ProgressBar", "Button", "End") and not self._open:
+            raise ApiError(f"ImGui_{name} outside of a window")
+        if name == "Text":
+            self.texts.append(arguments[1])
+        self._open = name != "End" and self._open
+        return self.presses if name == "Button" else None
 
 
 class Reaper:
@@ -88,6 +128,8 @@ class Reaper:
         self.key = 0
         self.mouse = (0, 0, 0)
         self.texts: list[str] = []
+        #: ReaImGui, where it is installed: a context that is not used on a tick is gone.
+        self.imgui: ImGui | None = None
         self.window_open = False
         #: Seconds of each tick, and whether it changed a project.
         self.ticks: list[tuple[float, bool]] = []
@@ -217,7 +259,19 @@ class Reaper:
             self.violations.append("the screen was frozen over a tick")
 
     def _calls(self) -> Any:
-        return self.runtime.table_from({name: self._checked(name, SIGNATURES[name]) for name in SIGNATURES})
+        calls = {name: self._checked(name, SIGNATURES[name]) for name in SIGNATURES}
+        if self.imgui:
+            calls |= {name: self._imgui(name) for name in IMGUI}
+        return self.runtime.table_from(calls)
+
+    def _imgui(self, name: str) -> Callable[..., Any]:
+        def call(*arguments: Any) -> Any:
+            assert self.imgui
+            if len(arguments) not in IMGUI[name]:
+                self._wrong(f"{name} takes {IMGUI[name]} arguments, not {len(arguments)}")
+            return self.imgui.call(name.removeprefix("ImGui_"), arguments, len(self.ticks))
+
+        return call
 
     def _checked(self, name: str, signature: dict[str, Any]) -> Callable[..., Any]:
         function = getattr(self._api, name)

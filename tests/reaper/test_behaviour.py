@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 from model import Item, Source, Take, Track
+from reaper import ImGui
 from render import null_db, render
 
 STEMS = ["drums", "bass", "other", "vocals"]
@@ -283,8 +285,9 @@ def test_an_engine_is_started_where_there_is_none(studio: Any) -> None:
     studio.reaper.on_start = start
     studio.run()
     (command,) = studio.reaper.started
-    assert command.startswith(f'"{studio.reaper.data_dir}/python" -c "')
-    assert command.endswith(f'" "{studio.reaper.data_dir}"')
+    data = studio.reaper.data_dir
+    assert shlex.split(command) == [f"{data}/python", f"{data}/reaper/start_engine.py", str(data)]
+    compile((data / "reaper" / "start_engine.py").read_text(), "start_engine.py", "exec")
     assert "Mix (stemfix)" in studio.tracks()
 
 
@@ -600,6 +603,37 @@ def test_a_click_elsewhere_is_not_a_cancel(studio: Any) -> None:
 def test_closing_the_window_goes_on_without_it(studio: Any) -> None:
     add_item(studio)
     studio.run(on_tick=at(5, lambda: setattr(studio.reaper, "key", -1)))
+    assert studio.tracks() == ["Mix", "Mix (stemfix)", *STEMS]
+
+
+def test_reaimgui_draws_the_window_where_it_is_installed(studio: Any) -> None:
+    studio.reaper.imgui = imgui = ImGui()
+    track = studio.project.add_track("Mix")
+    for position in range(20):
+        add_item(studio, track, position * 2.0)
+    studio.run()
+    assert studio.reaper.texts == []
+    assert "1 of 20: Separating, 13 s left" in imgui.texts
+    assert "Mix (stemfix)" in studio.tracks()
+
+
+def test_reaimgui_s_buttons_work(studio: Any) -> None:
+    studio.reaper.imgui = imgui = ImGui()
+    add_item(studio)
+    studio.engine.steps = 100
+    studio.run(on_tick=at(20, lambda: setattr(imgui, "presses", True)))
+    assert studio.tracks() == ["Mix"]
+    imgui.presses = False
+    studio.engine.steps = 4
+    studio.run(on_tick=at(5, lambda: setattr(imgui, "closes", True)))
+    assert studio.tracks() == ["Mix", "Mix (stemfix)", *STEMS]
+
+
+def test_a_reaimgui_that_fails_is_done_without(studio: Any) -> None:
+    studio.reaper.imgui = imgui = ImGui()
+    add_item(studio)
+    studio.run(on_tick=at(5, lambda: setattr(imgui, "broken", True)))
+    assert "Cancel" in studio.reaper.texts
     assert studio.tracks() == ["Mix", "Mix (stemfix)", *STEMS]
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from lua_calls import uses
 from make_api import BUILT_IN, small_list, used_functions
-from reaper import _ONE_MORE, GFX, SCRIPTS, SIGNATURES
+from reaper import _ONE_MORE, GFX, IMGUI, SCRIPTS, SIGNATURES
 
 FILES = sorted(SCRIPTS.rglob("*.lua"))
 ACTIONS = sorted(SCRIPTS.glob("stemfix_*.lua"))
@@ -24,6 +24,12 @@ def test_every_call_is_official(path: Path) -> None:
         where = f"{path.name}:{use.line}: {use.table}.{use.name}"
         if use.table == "gfx":
             assert use.name in (*GFX, "x", "y", "w", "h", "mouse_x", "mouse_y", "mouse_cap"), where
+            continue
+        if use.name.startswith("ImGui_"):
+            # ReaImGui's, which is used only where it is there.
+            assert path.stem == "imgui_window", where
+            assert use.name in IMGUI, where
+            assert use.arguments in (None, *IMGUI[use.name]), where
             continue
         assert use.name in SIGNATURES, where
         if use.arguments is None or use.open_end:
