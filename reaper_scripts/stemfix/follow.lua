@@ -28,7 +28,7 @@ return function (lib)
     local project, takes
     local _, why = lib.try (function () project, takes = M.bring_in (batch) end)
     if why then return lib.tell (why) end
-    brought (project, takes)
+    brought (project, takes, jobs.note (batch))
   end
 
   --- A finished batch of a project that is closed: kept until it is opened again, and told once.
@@ -114,7 +114,10 @@ return function (lib)
     local watch = engine.watch ()
     local progress, text, polled = 0, "Waiting for the engine", nil
     local new = {}
-    local function brought (project, takes) new[#new + 1] = { project = project, takes = takes } end
+    local function brought (project, takes, note)
+      new[#new + 1] = { project = project, takes = takes }
+      if note then lib.tell (note) end
+    end
     window.open ()
     repeat
       if not polled or r.time_precise () - polled >= POLL_S then

@@ -93,8 +93,12 @@ return function (lib)
       lib.fail (("The time selection begins or ends within a fade of '%s'. Move its edge out of it."):format (name))
     end
     local first, stop = source.range (plays, piece)
+    local left = {}
+    if r.TakeFX_GetCount (take) > 0 and lib.settings ().track_settings ~= "effects" then left[1] = "effects" end
+    if r.CountTakeEnvelopes (take) > 0 then left[#left + 1] = "envelopes" end
     return { item = source.item_guid (item), take = source.take_guid (take), name = name, file = plays.file,
-      rate = plays.rate, channels = plays.channels, first = first, stop = stop, piece = piece }
+      rate = plays.rate, channels = plays.channels, first = first, stop = stop, piece = piece,
+      stays = left[1] and table.concat (left, " and ") }
   end
 
   --- A new batch over items of the active project; `title` is what undo will call it. The engine gets the jobs later.
@@ -146,6 +150,18 @@ return function (lib)
       end
     end
     return { done = done, progress = progress, text = text or "Bringing the stems in", failed = failed }
+  end
+
+  --- What the user should know about a batch that was brought in, or nil.
+  function M.note (batch)
+    local lines = {}
+    for _, job in ipairs (batch.jobs) do
+      if job.what.stays then
+        lines[#lines + 1] = ("The take %s of '%s' stay on the muted original."):format (job.what.stays, job.what.name)
+      end
+    end
+    if #lines == 0 then return nil end
+    return table.concat (lines, "\n") .. "\nGlue the item first to have them in the stems."
   end
 
   --- Where a batch's stems lie, for a sentence.

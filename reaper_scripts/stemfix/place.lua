@@ -123,6 +123,9 @@ return function (lib)
       r.SetMediaItemTakeInfo_Value (new_take, name, r.GetMediaItemTakeInfo_Value (take, name))
     end
     r.SetMediaItemTakeInfo_Value (new_take, "D_STARTOFFS", fit.start)
+    if lib.settings ().track_settings == "effects" then
+      for effect = 0, r.TakeFX_GetCount (take) - 1 do r.TakeFX_CopyToTake (take, effect, new_take, effect, false) end
+    end
     for _, name in ipairs (ITEM_VALUES) do
       r.SetMediaItemInfo_Value (new_item, name, r.GetMediaItemInfo_Value (item, name))
     end

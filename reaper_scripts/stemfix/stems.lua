@@ -41,6 +41,7 @@ return function (lib)
 
   --- Let REAPER draw the waveforms, a little per tick; takes may vanish meanwhile.
   function M.build_peaks (project, takes)
+    if not r.PCM_Source_BuildPeaks then return end
     for _, take in ipairs (takes) do
       local function source ()
         return r.ValidatePtr2 (project, take, "MediaItem_Take*") and r.GetMediaItemTake_Source (take)

@@ -229,6 +229,16 @@ class Api:
     def TakeIsMIDI(self, take: Take) -> bool:
         return take.source is not None and take.source.kind == "MIDI"
 
+    def TakeFX_GetCount(self, take: Take) -> int:
+        return len(take.effects)
+
+    def TakeFX_CopyToTake(self, take: Take, effect: int, target: Take, place: int, move: bool) -> None:
+        target.effects.insert(int(place), take.effects[int(effect)])
+        self._changed(target)
+
+    def CountTakeEnvelopes(self, take: Take) -> int:
+        return take.envelopes
+
     def GetTakeNumStretchMarkers(self, take: Take) -> int:
         return take.stretch_markers
 

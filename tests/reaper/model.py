@@ -125,6 +125,8 @@ class Take:
     info: dict[str, float] = field(default_factory=lambda: dict(TAKE))
     guid: str = field(default_factory=guid)
     stretch_markers: int = 0
+    effects: list[str] = field(default_factory=list)
+    envelopes: int = 0
 
     def own(self, source: Source | None) -> None:
         self.source = source

@@ -101,6 +101,27 @@ def test_what_the_folder_takes_over_can_be_chosen(
     assert track.effects == ["EQ", "Comp"]
 
 
+def test_take_effects_stay_on_the_original_and_that_is_said(studio: Any) -> None:
+    item = add_item(studio)
+    assert item.take
+    item.take.effects.append("EQ")
+    studio.run()
+    (message,) = studio.reaper.messages
+    assert message.startswith("The take effects of 'mix' stay on the muted original.")
+    assert studio.project.track("bass").items[0].take.effects == []
+
+
+def test_take_effects_are_copied_where_the_user_wants_effects(studio: Any) -> None:
+    studio.reaper.ext["stemfix", "track_settings"] = "effects"
+    item = add_item(studio)
+    assert item.take
+    item.take.effects += ["EQ", "Comp"]
+    item.take.envelopes = 1
+    studio.run()
+    assert studio.reaper.messages[0].startswith("The take envelopes of 'mix' stay")
+    assert studio.project.track("bass").items[0].take.effects == ["EQ", "Comp"]
+
+
 def test_items_of_one_track_share_a_folder_and_each_track_has_its_own(studio: Any) -> None:
     mix, other = studio.project.add_track("Mix"), studio.project.add_track("")
     items = [
@@ -804,17 +825,26 @@ def test_a_time_selection_of_nothing_is_refused(
     assert words in studio.reaper.messages[0]
 
 
-def test_a_time_selection_that_would_cut_a_fade_is_refused(studio: Any) -> None:
+@pytest.mark.parametrize(
+    ("side", "cut", "free"),
+    [("OUT", (1.5, 2.7), (1.5, 2.4)), ("IN", (1.3, 2.7), (1.6, 2.7)), ("OUT", (2.7, 5.0), (2.4, 5.0))],
+)
+def test_a_time_selection_that_would_cut_a_fade_is_refused(
+    studio: Any, side: str, cut: tuple[float, float], free: tuple[float, float]
+) -> None:
     item = add_item(studio)
-    item.info["D_FADEOUTLEN"] = 0.5
-    studio.project.time_selection = (1.5, 2.7)
+    item.info |= {"D_FADEINLEN": 0.0, "D_FADEOUTLEN": 0.0, f"D_FADE{side}LEN": 0.5}
     state = studio.project.state()
+    studio.project.time_selection = cut
     studio.run("Enhance time selection")
     assert "within a fade of 'mix'" in studio.reaper.messages[0]
-    studio.project.time_selection = (1.5, 2.4)
-    studio.run("Enhance time selection", on_tick=at(8, lambda: item.info.update({"D_FADEOUTLEN": 1.0})))
+    # The user makes it longer meanwhile.
+    studio.project.time_selection = free
+    studio.run(
+        "Enhance time selection", on_tick=at(8, lambda: item.info.update({f"D_FADE{side}LEN_AUTO": 1.5}))
+    )
     assert "fade by now" in studio.reaper.messages[1]
-    item.info["D_FADEOUTLEN"] = 0.5
+    item.info[f"D_FADE{side}LEN_AUTO"] = -1.0
     assert studio.project.state() == state
 
 
