@@ -40,7 +40,7 @@ MUTATIONS = [
     ("place", "r.AddTakeToMediaItem (new_item)", "r.AddTake (new_item)"),
     ("place", 'r.SetMediaItemInfo_Value (item, "B_MUTE", 1)', ""),
     ("place", "insist (r.PreventUIRefresh, -1)", ""),
-    ("place", "if lib.try (r.Undo_CanUndo2, project) == label then", "if false then"),
+    ("place", "and lib.try (r.Undo_CanUndo2, project) == label then", "and false then"),
     ("place", 'done and title or title .. " " .. r.genGuid ("")', "title"),
     ("place", "if before ~= project then r.SelectProjectInstance (project) end", ""),
     ("place", "then\n      insist (r.SelectProjectInstance, before)", "then"),
@@ -72,8 +72,6 @@ def survives(module: str, old: str, new: str) -> bool:
             shutil.copytree(ROOT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
         path = copy / "reaper_scripts" / "stemfix" / f"{module}.lua"
         text = path.read_text(encoding="utf-8")
-        if old not in text:
-            raise SystemExit(f"{module}.lua no longer holds: {old}")
         path.write_text(text.replace(old, new, 1), encoding="utf-8")
         tests = [str(copy / "tests" / "reaper" / f"test_{name}.py") for name in TESTS]
         options = ["-q", "-x", "-p", "no:cacheprovider", "-m", "not weights", "--rootdir", folder]
@@ -105,6 +103,10 @@ def survives(module: str, old: str, new: str) -> bool:
 
 def main() -> int:
     from concurrent.futures import ThreadPoolExecutor
+
+    for module, old, _ in MUTATIONS:
+        if old not in (ROOT / "reaper_scripts" / "stemfix" / f"{module}.lua").read_text(encoding="utf-8"):
+            raise SystemExit(f"{module}.lua no longer holds: {old}")
 
     with ThreadPoolExecutor(2) as pool:
         survivors = sum(pool.map(lambda mutation: survives(*mutation), MUTATIONS))
