@@ -115,6 +115,8 @@ class OscServer:
                 serve[message.address](sender, _texts(message.params))
             except StemfixError as error:
                 self._send(sender, "/stemfix/error", f"{error.what} {error.remedy}".strip())
+            except (OSError, ValueError):  # such as a path that is too long, or a preset's that is relative
+                self._send(sender, "/stemfix/error", "This can't be used. Send whole paths and known names.")
 
     def _enhance(self, sender: Sender, texts: list[str]) -> None:
         if not texts:

@@ -125,10 +125,6 @@ class Item:
         """
         if not self.is_covered_by(result):
             raise UnfitItemError("It plays more than the job had.", "Run the job again with the whole item.")
-        if self.section is not None and self.section.length_s is None and not result.is_whole:
-            raise UnfitItemError(
-                "It plays its whole file reversed.", "Run the job again with the whole file."
-            )
         lines = []
         start, stop = self.source
         depth = 0

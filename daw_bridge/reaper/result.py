@@ -45,11 +45,6 @@ class Result:
         """How long each stem is."""
         return self.stop_frame - self.start_frame
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether the stems are of the whole file."""
-        return self.start_frame == 0 and self.stop_frame == self.file_frames
-
 
 def load_result(folder: Path) -> Result:
     """The result in a published folder, each file of which was opened and has its length.

@@ -105,6 +105,10 @@ def test_a_job_from_its_start_to_its_end(surface: Surface, recording: Path) -> N
     assert surface.hear() == ("/stemfix/progress", job_id, "running", 0.25, "Separating")
     put_status(job_id, JobState.RUNNING, 0.5, "Separating")
     assert surface.hear()[3] == 0.5
+    surface.link.settimeout(0.6)
+    with pytest.raises(TimeoutError):  # nothing new, nothing told
+        surface.hear()
+    surface.link.settimeout(3)
     result = SpoolResult(job_id=job_id, state=JobState.DONE, folder="/somewhere/song.stemfix")
     (spool_dir() / job_id / "result.json").write_text(result.model_dump_json())
     put_status(job_id, JobState.DONE, 1.0)
@@ -155,6 +159,21 @@ def test_what_can_not_be_done_is_told(surface: Surface, values: tuple[Any, ...],
     address, sentence = surface.ask("/stemfix/enhance", *values)
     assert address == "/stemfix/error"
     assert said in sentence
+
+
+def test_relative_and_endless_paths_are_told(
+    surface: Surface, recording: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(recording.parent)
+    assert "There is no file song" in surface.ask("/stemfix/enhance", recording.name)[1]
+    assert "can't be used" in surface.ask("/stemfix/enhance", "/" + 5_000 * "x")[1]
+    source = Path(osc_server.__file__).parents[1] / "presets"
+    preset = next(source.rglob("balanced.toml"))
+    (recording.parent / "mine.toml").write_bytes(preset.read_bytes())
+    address, sentence = surface.ask("/stemfix/enhance", str(recording), "./mine.toml")
+    assert address == "/stemfix/error"
+    assert sentence
+    assert surface.ask("/stemfix/status")[0] == "/stemfix/engine"
 
 
 def test_wrong_presets_and_jobs_are_told(surface: Surface, recording: Path) -> None:

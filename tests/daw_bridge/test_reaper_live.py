@@ -391,7 +391,8 @@ def test_reapys_own_server_bound_to_loopback_would_do(
     reaper = host([item(result.source, position=5, offset=1.25)], script)
     with connected(reaper.port) as api:
         import_result(api, result, items_of(api, result))
-    assert len(reaper.tell("state")["tracks"]) == 8
+    state = reaper.tell("state")
+    assert (len(state["tracks"]), state["created_sources"], state["undo"]) == (8, 0, [UNDO_LABEL])
 
 
 def test_where_the_system_does_not_tell_it_is_found_out(

@@ -238,6 +238,35 @@ def test_what_can_not_be_exact_is_refused(song: Callable[[bytes], Path], result:
     assert [one.name for one in path.parent.iterdir() if one.suffix == ".rpp"] == ["song.rpp"]
 
 
+def test_a_fast_item_plays_more_of_its_file(song: Callable[[bytes], Path], published: Publish) -> None:
+    result = load_result(published(4_000, 40_000))
+    with pytest.raises(OptionError, match="plays what the job worked on"):
+        write_copy(song(project(item(SOFFS="3", LENGTH="1.5", PLAYRATE="2 1 0 -1 0 0.0025"))), result)
+    write_copy(song(project(item(SOFFS="3", LENGTH="1.5", PLAYRATE="1.3 1 0 -1 0 0.0025"))), result)
+
+
+def test_what_is_inside_of_unknown_blocks_stays(song: Callable[[bytes], Path], result: Result) -> None:
+    block = "<UNKNOWN\n  GROUP 4\n  MUTE 7 7\n  SOFFS 5\n>\n"
+    after = write_copy(song(project(item(extra=block))), result).read_bytes()
+    for line in (b"GROUP 4", b"MUTE 7 7", b"SOFFS 5\r"):
+        assert after.count(line) == 5
+
+
+def test_items_on_two_tracks_get_a_folder_each(song: Callable[[bytes], Path], result: Result) -> None:
+    data = project(item(), newline="\n")
+    start, stop = data.index(b"  <TRACK {1111"), data.index(b"  <TRACK {4444")
+    first = data[start:stop].replace(b"ISBUS 2 -1", b"ISBUS 0 0").replace(b"Mix", b"One")
+    path = song(data[:start] + first + data[start:])
+    after = write_copy(path, result, all_items=True).read_bytes()
+    names = [words(line)[1] for line in re.findall(rb"^    NAME .*$", after, re.MULTILINE)]
+    stems = ["drums", "bass", "other", "vocals"]
+    one, mix = "One 'x' é", "Mix 'x' é"
+    assert names[1:-1] == [one, f"{one} (stemfix)", *stems, mix, f"{mix} (stemfix)", *stems]
+    depths = [int(line.split()[2]) for line in re.findall(rb"ISBUS .*", after)]
+    assert sum(depths) == 0
+    assert after.count(b"MUTE 1 0") == 2
+
+
 def test_items_in_frozen_tracks_are_left_alone(song: Callable[[bytes], Path], result: Result) -> None:
     frozen = "    <FREEZE\n" + item() + "\n    >\n"
     with pytest.raises(OptionError, match="No item"):
