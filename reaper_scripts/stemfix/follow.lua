@@ -110,7 +110,14 @@ return function (lib)
   function M.run ()
     local me = engine.new_id ()
     r.SetExtState ("stemfix", "follower", me, false)
-    r.atexit (window.close)
+    local function finished ()
+      window.close ()
+      if replaced (me) then return end
+      r.DeleteExtState ("stemfix", "follower", false)
+      r.DeleteExtState ("stemfix", "progress", false)
+    end
+    -- Also where REAPER ends the script.
+    r.atexit (finished)
     local watch = engine.watch ()
     local progress, text, polled = 0, "Waiting for the engine", nil
     local new = {}
@@ -148,10 +155,7 @@ return function (lib)
     until replaced (me)
     window.close ()
     for _, one in ipairs (new) do stem_files.build_peaks (one.project, one.takes) end
-    if not replaced (me) then
-      r.DeleteExtState ("stemfix", "follower", false)
-      r.DeleteExtState ("stemfix", "progress", false)
-    end
+    finished ()
   end
 
   return M

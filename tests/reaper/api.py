@@ -377,7 +377,10 @@ class Api:
         return _at(self._host.listings[path], index)
 
     def RecursiveCreateDirectory(self, path: str, ignored: int) -> int:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        try:
+            Path(path).mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return 0
         return 1
 
     def ShowMessageBox(self, message: str, title: str, kind: int) -> int:

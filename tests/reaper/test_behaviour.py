@@ -334,6 +334,18 @@ def test_a_python_that_is_gone_is_told(studio: Any) -> None:
     assert not studio.reaper.started
 
 
+def test_a_spool_that_cannot_be_written_is_told(studio: Any) -> None:
+    add_item(studio)
+    spool = studio.reaper.data_dir / "spool"
+    spool.rmdir()
+    spool.touch()
+    state = studio.project.state()
+    studio.run()
+    (message,) = studio.reaper.messages
+    assert "can't be written: Not a directory. Nothing was changed." in message
+    assert studio.project.state() == state
+
+
 def test_an_engine_that_dies_is_started_again(studio: Any) -> None:
     add_item(studio)
     studio.engine.steps = 12

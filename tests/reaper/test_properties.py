@@ -7,11 +7,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from conftest import make_studio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from model import Source
 from render import null_db, render
+from studio import make_studio
 
 RATE = 8000
 fades = st.just(0.0) | st.floats(0.01, 0.5)
