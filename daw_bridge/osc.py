@@ -28,14 +28,14 @@ def run_action(action: str, port: int, *, wait_s: float = _WAIT_S) -> None:
         link.connect((HOST, port))  # so that the system reports a closed port
         link.settimeout(wait_s)
         _wait_for_answer(link, port)
-        link.send(_message("/access_action", action))
+        link.send(message("/access_action", action))
 
 
 def _wait_for_answer(link: socket.socket, port: int) -> None:
     # A datagram may be lost, as happens while a session is still loading.
     for _ in range(_TRIES):
         try:
-            link.send(_message("/transport_frame"))
+            link.send(message("/transport_frame"))
             # Any datagram will do: Ardour answers with the address '#reply', which is not legal OSC.
             link.recv(65_535)
             return
@@ -53,7 +53,8 @@ def _wait_for_answer(link: socket.socket, port: int) -> None:
     )
 
 
-def _message(address: str, *arguments: str) -> bytes:
+def message(address: str, *arguments: str) -> bytes:
+    """An OSC message of text arguments as a datagram."""
     from pythonosc.osc_message_builder import OscMessageBuilder
 
     builder = OscMessageBuilder(address)

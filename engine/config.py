@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, NoReturn, TypeVar
+from typing import Any, Literal, NoReturn, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -27,8 +27,8 @@ else:
 
 Model = TypeVar("Model", bound=BaseModel)
 
-#: The keys of the whole file: one table, and lists of tables.
-_TABLES = ("engine",)
+#: The keys of the whole file: tables, and lists of tables.
+_TABLES = ("engine", "osc", "reaper")
 _LISTS = ("watch",)
 _QUEUE_URL = re.compile(r"sqlite:///.+|postgres(ql)?(\+\w+)?://.+")
 #: A configuration is a page of text; anything else of that size is a mistake.
@@ -50,6 +50,31 @@ class EngineConfig(BaseModel):
     queue_url: str | None = None
 
 
+class OscConfig(BaseModel):
+    """The table `[osc]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Whether `stemfix up` takes jobs over OSC.
+    enabled: bool = False
+    #: Where it listens, on 127.0.0.1.
+    port: int = Field(3821, ge=1, le=65_535)
+    #: Where REAPER listens for OSC, if a message without a file is to run the action there; None for Ardour.
+    reaper_port: int | None = Field(None, ge=1, le=65_535)
+
+
+class ReaperConfig(BaseModel):
+    """The table `[reaper]`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    #: Whether `stemfix up` puts the stems of renders in watched folders back into the open project: never,
+    #: for those below the project's folder, or for any.
+    import_renders: Literal["off", "project", "any"] = "off"
+    #: Of stemfix's server in REAPER.
+    port: int = Field(2306, ge=1, le=65_535)
+
+
 @dataclass(frozen=True)
 class Config:
     """What `config.toml` says, or the defaults where it says nothing."""
@@ -58,6 +83,8 @@ class Config:
     #: False if there is no file.
     exists: bool = False
     engine: EngineConfig = field(default_factory=EngineConfig)
+    osc: OscConfig = field(default_factory=OscConfig)
+    reaper: ReaperConfig = field(default_factory=ReaperConfig)
     _tables: Mapping[str, Any] = field(default_factory=dict)
     _lines: LineIndex = field(default_factory=lambda: LineIndex(""))
 
@@ -118,7 +145,9 @@ def load_config(path: Path | None = None) -> Config:
             "[engine]: queue_url is no database that the queue can use",
             'Allowed: "sqlite:///PATH" or "postgresql://USER@HOST/DATABASE".',
         )
-    return Config(path, True, engine, {key: data[key] for key in _LISTS if key in data}, lines)
+    osc = _checked(path, lines, ("osc",), "[osc]", data.get("osc", {}), OscConfig)
+    reaper = _checked(path, lines, ("reaper",), "[reaper]", data.get("reaper", {}), ReaperConfig)
+    return Config(path, True, engine, osc, reaper, {key: data[key] for key in _LISTS if key in data}, lines)
 
 
 def default_text() -> str:

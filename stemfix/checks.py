@@ -32,7 +32,7 @@ _PYTHONS = ((3, 10), (3, 13))
 def all_checks() -> Iterator[Check]:
     """Every check in turn; one that breaks is itself a failure."""
     checks: list[Callable[[], Iterator[Check]]] = [
-        *(_python, _packages, _device, _memory, _folders, _weights, _tools, _ardour),
+        *(_python, _packages, _device, _memory, _folders, _weights, _tools, _ardour, _reaper),
         _self_test,
     ]
     for check in checks:
@@ -177,6 +177,37 @@ def _ardour() -> Iterator[Check]:
             yield Check("ardour", state, f"{folder.name}: {what}", f"{remedy[:1].upper()}{remedy[1:]}")
         if not found.problems and not found.hints:
             yield Check("ardour", "ok", f"{folder.name}, {len(found.bound.slots)} actions")
+
+
+def _reaper() -> Iterator[Check]:
+    from daw_bridge.reaper.connection import open_addresses
+    from daw_bridge.reaper.folders import reaper_folders
+    from daw_bridge.reaper.scripts import serves_terminal, wanted_files
+    from daw_bridge.reaper.status import status
+    from engine.config import load_config
+    from stemfix import __version__
+
+    port = load_config().reaper.port
+    if addresses := open_addresses(port):
+        yield Check(
+            "reaper",
+            "failed",
+            f"A server on port {port} listens on {', '.join(sorted(addresses))}: if it is reapy's, "
+            "whoever is in your network can run programs through it",
+            "Restart REAPER without reapy's own server; stemfix's listens on this computer alone.",
+        )
+    for folder in reaper_folders():
+        found = status(folder, wanted_files(serves_terminal(folder)), __version__)
+        if not found.is_installed:
+            remedy = "For stemfix in it: stemfix daw install reaper"
+            yield Check("reaper", "hint", f"{folder.name} is there, without stemfix", remedy)
+            continue
+        for problem in (*found.problems, *found.hints):
+            what, _, remedy = problem.partition(": ")
+            state: State = "failed" if problem in found.problems else "hint"
+            yield Check("reaper", state, f"{folder.name}: {what}", f"{remedy[:1].upper()}{remedy[1:]}")
+        if not found.problems and not found.hints:
+            yield Check("reaper", "ok", f"{folder.name}, {len(found.actions)} actions")
 
 
 def _self_test() -> Iterator[Check]:

@@ -24,6 +24,9 @@ COMMANDS = {
     "cache": ("stemfix.commands.cache", "Show or clear the cache of separated stems."),
     "daw": ("stemfix.commands.daw", "Put stemfix's actions into a DAW, or take them out."),
     "ardour": ("stemfix.commands.ardour", "Trigger stemfix's actions in an open Ardour."),
+    "reaper": ("stemfix.commands.reaper", "Look at the project that is open in REAPER, bring stems in."),
+    "import": ("stemfix.commands.import_result", "Put a job's stems into a project file that is not open."),
+    "osc": ("stemfix.commands.osc", "Take jobs over OSC from DAWs and control surfaces here."),
     "doctor": ("stemfix.commands.doctor", "Check that this machine has what stemfix needs."),
 }
 

@@ -20,11 +20,15 @@ def parts(config: Config) -> list[Part]:
 
         check_together(config.tables("watch", WatchSettings))
         found.append(Part("watch", _command("watch"), elsewhere=_watch))
+    if config.osc.enabled:
+        found.append(Part("osc", _command("osc")))
+    if config.reaper.import_renders != "off":
+        found.append(Part("reaper", _command("reaper", "round-trip")))
     return found
 
 
-def _command(name: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "stemfix", name, "--supervised")
+def _command(*names: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "stemfix", *names, "--supervised")
 
 
 def _engine() -> int | None:

@@ -26,6 +26,11 @@ class ArdourFolder:
         return f"Ardour {self.version}"
 
     @property
+    def record_name(self) -> str:
+        """What the record of what was installed there is called."""
+        return f"ardour{self.version}"
+
+    @property
     def ui_scripts(self) -> Path:
         """The file that says which script is bound to which slot."""
         return self.path / "ui_scripts"

@@ -7,19 +7,18 @@ together or not at all, and a second installation changes nothing.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from daw_bridge.ardour.bindings import Bound, bind, bound, unbind
 from daw_bridge.ardour.folders import VERSIONS, ArdourFolder, config_base
-from daw_bridge.ardour.record import Installed, Record, load_record
 from daw_bridge.ardour.running import RunningArdour, marked_as_open, running_ardours, users_of
 from daw_bridge.ardour.settings import FILE_NAME, StubSettings
 from daw_bridge.ardour.ui_scripts import EMPTY, UiScripts, UiScriptsError
+from daw_bridge.installing import one_at_a_time
+from daw_bridge.record import Installed, Record, load_record
 from daw_bridge.transaction import TEMPORARY_SUFFIX, Transaction, content
 from engine.errors import StemfixError
-from engine.spool.private_files import ready_data_dir
 
 UI_SCRIPTS = "ui_scripts"
 
@@ -44,7 +43,7 @@ def install(
 
     Raises StemfixError, and then nothing is changed.
     """
-    with _alone():
+    with one_at_a_time():
         folders = refuse_running(folders, running)
         transaction = Transaction()
         reports = [_install(folder, files, settings, transaction) for folder in folders]
@@ -60,27 +59,13 @@ def uninstall(
 
     Raises StemfixError, and then nothing is changed.
     """
-    with _alone():
+    with one_at_a_time():
         folders = refuse_running(folders, running)
         transaction = Transaction()
         reports = [_uninstall(folder, transaction) for folder in folders]
         refuse_running(folders, running)
         transaction.commit()
     return reports
-
-
-@contextmanager
-def _alone() -> Iterator[None]:
-    """Only one process installs or uninstalls at a time."""
-    from filelock import FileLock, Timeout
-
-    try:
-        with FileLock(ready_data_dir() / "daw.lock", timeout=10):
-            yield
-    except Timeout as error:
-        raise StemfixError(
-            "Another installation into a DAW is going on.", "Wait for its end, then try again."
-        ) from error
 
 
 def refuse_running(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from stemfix.commands import daw_reaper
 
 if TYPE_CHECKING:
     from daw_bridge.ardour.installer import FolderReport
     from daw_bridge.ardour.settings import StubSettings
 
-_DAW = click.Choice(["ardour"])
+_DAW = click.Choice(["ardour", "reaper"])
 
 
 @click.group("daw")
@@ -24,14 +27,21 @@ def command() -> None:
 @click.option(
     "--background/--no-background",
     default=None,
-    help="Work in the background, or show a progress window (which is the default).",
+    help="Ardour: work in the background, or show a progress window (which is the default).",
 )
-def install(daw: str, preset: str | None, background: bool | None) -> None:
+@daw_reaper.folder_option
+@daw_reaper.install_options
+def install(
+    daw: str, preset: str | None, background: bool | None, folder: Path | None, **options: Any
+) -> None:
     """Put stemfix's actions into the DAW's menu; again after an update of stemfix.
 
     The DAW has to be closed. What you have bound there yourself stays as it is, and 'uninstall' puts back
     what was there before.
     """
+    if daw == "reaper":
+        daw_reaper.install(folder, preset, **options)
+        return
     from daw_bridge.ardour.folders import ardour_folders
     from daw_bridge.ardour.installer import install as install_in
     from daw_bridge.scripts import script_files
@@ -47,8 +57,12 @@ def install(daw: str, preset: str | None, background: bool | None) -> None:
 
 @command.command("uninstall")
 @click.argument("daw", type=_DAW)
-def uninstall(daw: str) -> None:
+@daw_reaper.folder_option
+def uninstall(daw: str, folder: Path | None) -> None:
     """Take stemfix's actions out of the DAW and put back what was there before."""
+    if daw == "reaper":
+        daw_reaper.uninstall(folder)
+        return
     from daw_bridge.ardour.folders import ardour_folders
     from daw_bridge.ardour.installer import uninstall as uninstall_from
     from stemfix.console import say
@@ -62,8 +76,11 @@ def uninstall(daw: str) -> None:
 @command.command("status")
 @click.argument("daw", type=_DAW)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def show_status(daw: str, as_json: bool) -> int:
+@daw_reaper.folder_option
+def show_status(daw: str, as_json: bool, folder: Path | None) -> int:
     """Show what is installed; the exit status is 1 if something is wrong with it."""
+    if daw == "reaper":
+        return daw_reaper.show_status(folder, as_json)
     from daw_bridge.ardour.folders import ardour_folders
     from daw_bridge.ardour.status import status
     from daw_bridge.scripts import script_files
@@ -106,14 +123,10 @@ def _settings(preset: str | None, background: bool | None) -> StubSettings:
     import sys
 
     from daw_bridge.ardour.settings import StubSettings
-    from engine.errors import PresetError
     from engine.paths import data_dir
-    from presets.loader import list_presets
     from stemfix import __version__
 
-    names = tuple(entry.name for entry in list_presets())
-    if preset is not None and preset not in names:
-        raise PresetError(f"There is no preset called {preset!r}.", f"There are: {', '.join(names)}.")
+    names = daw_reaper.preset_names(preset)
     variables = [f"STEMFIX_{name}_DIR" for name in ("DATA", "CACHE", "MODEL", "CONFIG")]
     return StubSettings(
         python=sys.executable,

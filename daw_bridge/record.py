@@ -7,13 +7,26 @@ import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from daw_bridge.ardour.folders import ArdourFolder
 from daw_bridge.transaction import Transaction, content
 from engine.paths import data_dir
 
 _FORMAT = 1
+
+
+class DawFolder(Protocol):
+    """A DAW's folder on this computer."""
+
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        ...
+
+    @property
+    def record_name(self) -> str:
+        """What the record of it is called."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -37,7 +50,7 @@ class Installed:
 class Record:
     """The files of one configuration folder, by their paths relative to it."""
 
-    folder: ArdourFolder
+    folder: DawFolder
     files: dict[str, Installed] = field(default_factory=dict)
     #: Whether the folder of scripts was not there before.
     made_scripts_folder: bool = False
@@ -47,7 +60,7 @@ class Record:
         """The folder that the record and the backups are kept in."""
         path = os.path.realpath(self.folder.path)
         key = hashlib.sha256(os.fsencode(path)).hexdigest()[:12]
-        return data_dir() / "daw" / f"ardour{self.folder.version}-{key}"
+        return data_dir() / "daw" / f"{self.folder.record_name}-{key}"
 
     def save(self, transaction: Transaction) -> None:
         """Write it and the backups."""
@@ -83,7 +96,7 @@ class Record:
         return self.place / "before" / name.replace("/", "-")
 
 
-def load_record(folder: ArdourFolder) -> Record:
+def load_record(folder: DawFolder) -> Record:
     """The record of a folder; an empty one if there is none, or if it is damaged."""
     record = Record(folder)
     data = content(record.place / "record.json")

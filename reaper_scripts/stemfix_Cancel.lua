@@ -1,0 +1,14 @@
+-- @description stemfix: Cancel
+-- @version 0.1.0
+-- @author stemfix
+-- @about Stops what stemfix works on.
+-- @noindex
+
+local here = select (2, reaper.get_action_context ()):match ("^(.*[/\\])")
+local chunk, why = loadfile (here .. "stemfix/lib.lua")
+if chunk then
+  chunk (here .. "stemfix/").run ("cancel")
+else
+  local remedy = "Run: stemfix daw install reaper"
+  reaper.ShowMessageBox ("stemfix can't be loaded: " .. tostring (why) .. ". " .. remedy, "stemfix", 0)
+end
