@@ -267,6 +267,7 @@ class Ardour:
         self.home = home
         self.session = session
         self._environment = home.environment(DISPLAY=display)
+        self._chunks = 0
         self._osc = SimpleUDPClient("127.0.0.1", home.port)
         self._output = open(home.folder / "ardour-output.log", "ab")  # noqa: SIM115
         self._process = subprocess.Popen(
@@ -309,17 +310,24 @@ class Ardour:
     def lua(self, chunk: str, timeout_s: float = 30.0) -> list[str]:
         """Run Lua in Ardour's main thread; what it gave to `say`, line by line."""
         given, answer = self.home.config / "console-in.lua", self.home.config / "console-out"
+        self._chunks += 1
+        written = given.with_suffix(".part")
+        written.write_text(f"local say = ...\nsay ({self._chunks})\n{chunk}\n")
         answer.unlink(missing_ok=True)
-        given.write_text(f"local say = ...\n{chunk}\n")
-        self.act("console")
+        os.replace(written, given)
         deadline = time.monotonic() + timeout_s
-        while not answer.exists():
+        triggered = 0.0
+        # An answer to an earlier chunk, which nobody waited for any more, may come first.
+        while not (answer.exists() and answer.read_text().split("\n")[0] == str(self._chunks)):
+            if given.exists() and time.monotonic() - triggered > 1.0:
+                self.act("console")  # a datagram may get lost
+                triggered = time.monotonic()
             if time.monotonic() > deadline:
                 raise ArdourError(f"Ardour does not answer to: {chunk[:200]}")
             if self._process.poll() is not None:
                 raise ArdourError(f"Ardour ended with status {self._process.returncode}")
             time.sleep(0.005)
-        lines = answer.read_text().split("\n")
+        lines = answer.read_text().split("\n")[1:]
         if lines and lines[-1].startswith("ERROR"):
             raise ArdourError(f"{lines[-1]} in: {chunk[:500]}")
         return [line for line in lines if line]
