@@ -138,6 +138,8 @@ class Reaper:
         self._api = Api(self)
         self.runtime = lua.LuaRuntime(unpack_returned_tuples=True, encoding="utf-8")
         _RUNTIMES.append(self.runtime)
+        # lupa hands out a wrong object now and then where Lua collects while objects come in.
+        self.runtime.execute('collectgarbage ("stop")')
         self._keep, self.call_kept = self.runtime.execute(_KEEPER)
 
     # What a user does
@@ -195,6 +197,7 @@ class Reaper:
         for function in self.at_exit:
             function()
         self.at_exit = []
+        self.runtime.execute("collectgarbage () collectgarbage ()")
         if self.prevented:
             self.violations.append(f"PreventUIRefresh is off by {self.prevented}")
             self.prevented = 0

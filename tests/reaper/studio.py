@@ -41,7 +41,7 @@ class Studio:
                 self.engine.step()
 
         ticks = self.reaper.run(action, both, **options)
-        assert not self.reaper.violations
+        assert self.reaper.violations == []
         return ticks
 
     def song(

@@ -346,24 +346,27 @@ def test_a_spool_that_cannot_be_written_is_told(studio: Any) -> None:
     assert studio.project.state() == state
 
 
-def test_an_engine_that_dies_is_started_again(studio: Any) -> None:
+@pytest.mark.parametrize(("deaths", "done"), [(1, True), (3, True), (4, False)])
+def test_an_engine_that_dies_is_started_again_a_few_times(studio: Any, deaths: int, done: bool) -> None:
     add_item(studio)
-    studio.engine.steps = 12
+    studio.engine.steps = 40
 
     def die(number: int) -> None:
-        if number == 20:
+        if number in [20 * (death + 1) for death in range(deaths)]:
             studio.engine.alive = False
             beat = studio.reaper.data_dir / "engine.json"
             beat.write_text(json.dumps({**json.loads(beat.read_text()), "pid": 2**22 + 5}))
 
     def start(command: str) -> str:
         studio.engine.alive = True
+        studio.engine.step()
         return ""
 
     studio.reaper.on_start = start
     studio.run(on_tick=die)
-    assert len(studio.reaper.started) == 1
-    assert "Mix (stemfix)" in studio.tracks()
+    assert len(studio.reaper.started) == min(deaths, 3)
+    assert ("Mix (stemfix)" in studio.tracks()) == done
+    assert ["stopped 3 times" in message for message in studio.reaper.messages] == [True] * (not done)
 
 
 # What the user does meanwhile
@@ -687,6 +690,22 @@ def test_the_action_cancel_stops_what_another_script_waits_for(studio: Any) -> N
     assert studio.project.state() == state
 
 
+@pytest.mark.parametrize("delay", range(10))
+def test_cancel_comes_before_the_stems_or_after_them(studio: Any, delay: int) -> None:
+    add_item(studio)
+    left = [delay]
+
+    def cancel(number: int) -> None:
+        if studio.engine.ended:
+            left[0] -= 1
+            if left[0] == -1:
+                _second_script(studio, "Cancel")
+
+    studio.run(on_tick=cancel)
+    too_late = studio.reaper.messages == ["stemfix is not working on anything."]
+    assert ("Mix (stemfix)" in studio.tracks()) == (too_late or left[0] >= 0)
+
+
 def test_a_job_that_is_cancelled_elsewhere_ends_without_a_word(studio: Any) -> None:
     add_item(studio)
     studio.engine.steps = 100
@@ -720,7 +739,16 @@ def test_a_second_start_takes_over_what_the_first_waited_for(studio: Any, old_go
             studio.reaper.end()
         _second_script(studio, "Enhance selected item")
 
-    studio.run(on_tick=at(6, again))
+    waiting: list[int] = []
+
+    def on_tick(number: int) -> None:
+        if number == 6:
+            again()
+        if number > 8:
+            waiting.append(len(studio.reaper.deferred))
+
+    studio.run(on_tick=on_tick)
+    assert set(waiting) == {1}
     assert studio.reaper.messages == []
     assert studio.tracks() == ["Mix", "Mix (stemfix)", *STEMS, "Two", "Two (stemfix)", *STEMS]
     assert len(studio.project.undo) == 2
