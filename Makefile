@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 DEMO_OUT := demo-output
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format venv system clean distclean
+.PHONY: help demo test quick lint format venv system clean distclean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -24,6 +24,9 @@ test: $(STAMP) ## Run the whole test suite, with real weights and coverage
 	rm -f .coverage .coverage.*
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not weights" --cov=engine --cov-report=
 	$(BIN)/pytest -m weights --cov=engine --cov-append --cov-report=term --cov-fail-under=90
+
+quick: $(STAMP) ## Run the tests that need no weights and no Ardour and take no more than seconds each
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not weights and not ardour and not slow"
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .
