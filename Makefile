@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO_OUT := demo-output
+# A real Ardour gets the machine to itself.
+ARDOUR := -m "ardour and not weights"
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test quick lint format venv system clean distclean
@@ -22,7 +24,8 @@ demo: $(STAMP) ## Enhance the demo song into demo-output/
 test: $(STAMP) ## Run the whole test suite, with real weights and coverage
 	$(BIN)/stemfix models pull htdemucs
 	rm -f .coverage .coverage.*
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not weights" --cov=engine --cov-report=
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not weights and not ardour" --cov=engine --cov-report=
+	$(BIN)/pytest $(ARDOUR) || { echo "Once more what failed: Ardour 7.3 crashes by itself now and then."; $(BIN)/pytest $(ARDOUR) --last-failed; }
 	$(BIN)/pytest -m weights --cov=engine --cov-append --cov-report=term --cov-fail-under=90
 
 quick: $(STAMP) ## Run the tests that need no weights and no Ardour and take no more than seconds each
