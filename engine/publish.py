@@ -14,7 +14,7 @@ from engine.alignment.proof import Proof
 from engine.audio.buffer import AudioBuffer
 from engine.audio.loudness import measure_loudness
 from engine.audio.read import SourceInfo
-from engine.audio.wav_metadata import derive, read_metadata
+from engine.audio.wav_metadata import WavMetadata, derive, read_metadata
 from engine.audio.write import write_audio
 from engine.files import new_file, sha256_of
 from engine.job import (
@@ -101,14 +101,15 @@ def write_results(delivery: Delivery, folder: Path, progress: Progress) -> Manif
     spec = delivery.spec
     total = len(delivery.stems) + (delivery.mix is not None)
     stems: list[StemRecord] = []
+    metadata = read_metadata(spec.source)
     for name, audio in delivery.stems.items():
-        record = _write(delivery, audio, name, folder, progress)
+        record = _write(delivery, metadata, audio, name, folder, progress)
         proof = delivery.proof.stems[name]
         stems.append(StemRecord(**record.model_dump(), name=name, proof=ProofRecord(**proof.summary())))
         progress.update("publish", len(stems), total)
     mix = None
     if delivery.mix is not None:
-        mix = _write(delivery, delivery.mix, "mix", folder, progress)
+        mix = _write(delivery, metadata, delivery.mix, "mix", folder, progress)
         progress.update("publish", total, total)
     start, stop = delivery.range
     return Manifest(
@@ -182,7 +183,15 @@ def _stemfix_version() -> str:
         return "unknown"
 
 
-def _write(delivery: Delivery, audio: AudioBuffer, part: str, folder: Path, progress: Progress) -> FileRecord:
+def _write(
+    delivery: Delivery,
+    metadata: WavMetadata,
+    audio: AudioBuffer,
+    part: str,
+    folder: Path,
+    progress: Progress,
+) -> FileRecord:
+    """Write one file; `metadata` is the source's."""
     spec = delivery.spec
     path = folder / f"{delivery.name}-{part}{spec.output_format.extension}"
     history = (
@@ -191,8 +200,8 @@ def _write(delivery: Delivery, audio: AudioBuffer, part: str, folder: Path, prog
         f"T=stemfix {_stemfix_version()};{delivery.model.name} {delivery.model.digest[:12]};"
         f"preset {delivery.preset.name};seed {spec.seed};{part}"
     )
-    metadata = derive(
-        read_metadata(spec.source),
+    derived = derive(
+        metadata,
         start_frame=delivery.range[0],
         frames=audio.frames,
         sample_rate=audio.sample_rate,
@@ -200,7 +209,7 @@ def _write(delivery: Delivery, audio: AudioBuffer, part: str, folder: Path, prog
         coding_history_line=history,
     )
     result = write_audio(
-        path, audio, spec.output_format, metadata, seed=_dither_seed(spec.seed, part), progress=progress
+        path, audio, spec.output_format, derived, seed=_dither_seed(spec.seed, part), progress=progress
     )
     loudness = measure_loudness(audio)
     return FileRecord(

@@ -7,7 +7,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module, metadata
 from pathlib import Path
 
@@ -171,12 +171,7 @@ def _ardour() -> Iterator[Check]:
             remedy = "For stemfix in its menu: stemfix daw install ardour"
             yield Check("ardour", "hint", f"{folder.name} is there, without stemfix", remedy)
             continue
-        for problem in (*found.problems, *found.hints):
-            what, _, remedy = problem.partition(": ")
-            state: State = "failed" if problem in found.problems else "hint"
-            yield Check("ardour", state, f"{folder.name}: {what}", f"{remedy[:1].upper()}{remedy[1:]}")
-        if not found.problems and not found.hints:
-            yield Check("ardour", "ok", f"{folder.name}, {len(found.bound.slots)} actions")
+        yield from _installed("ardour", folder.name, found.problems, found.hints, len(found.bound.slots))
 
 
 def _reaper() -> Iterator[Check]:
@@ -202,12 +197,19 @@ def _reaper() -> Iterator[Check]:
             remedy = "For stemfix in it: stemfix daw install reaper"
             yield Check("reaper", "hint", f"{folder.name} is there, without stemfix", remedy)
             continue
-        for problem in (*found.problems, *found.hints):
-            what, _, remedy = problem.partition(": ")
-            state: State = "failed" if problem in found.problems else "hint"
-            yield Check("reaper", state, f"{folder.name}: {what}", f"{remedy[:1].upper()}{remedy[1:]}")
-        if not found.problems and not found.hints:
-            yield Check("reaper", "ok", f"{folder.name}, {len(found.actions)} actions")
+        yield from _installed("reaper", folder.name, found.problems, found.hints, len(found.actions))
+
+
+def _installed(
+    daw: str, folder: str, problems: Sequence[str], hints: Sequence[str], actions: int
+) -> Iterator[Check]:
+    """What is wrong with a DAW's scripts, each as `what: remedy`, or how many actions there are."""
+    for problem in (*problems, *hints):
+        what, _, remedy = problem.partition(": ")
+        state: State = "failed" if problem in problems else "hint"
+        yield Check(daw, state, f"{folder}: {what}", f"{remedy[:1].upper()}{remedy[1:]}")
+    if not problems and not hints:
+        yield Check(daw, "ok", f"{folder}, {actions} actions")
 
 
 def _self_test() -> Iterator[Check]:
