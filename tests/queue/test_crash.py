@@ -147,7 +147,7 @@ def test_twenty_ends_at_random_moments_change_no_result(
     engine_process.start()
     for job_id in ids:
         record = client.wait(job_id, 60)
-        assert record.state is JobState.DONE, client.log(job_id)
+        assert record.state is JobState.DONE, "\n".join(client.log(job_id))
     assert hashes(tmp_path / "out") == expected
     assert leftovers(tmp_path / "out", tmp_path / "cache") == []
 
