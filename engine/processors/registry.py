@@ -9,19 +9,19 @@ from types import MappingProxyType
 
 from engine.processors.processor import Processor
 
-#: Name in preset files -> "module:class" within this package; imported when first asked for.
+#: Name in preset files -> "module:class"; imported when first asked for.
 EFFECTS: Mapping[str, str] = MappingProxyType(
     {
-        "denoise": "denoise:Denoise",
-        "speech_denoise": "speech_denoise:SpeechDenoise",
-        "gate": "gate:Gate",
-        "compressor": "compressor:Compressor",
-        "transient": "transient:Transient",
-        "deess": "deess:Deess",
-        "saturation": "saturation:Saturation",
-        "equaliser": "equaliser:Equaliser",
-        "width": "width:Width",
-        "limiter": "limiter:Limiter",
+        "denoise": "engine.processors.denoise:Denoise",
+        "speech_denoise": "engine.processors.speech_denoise:SpeechDenoise",
+        "gate": "engine.processors.gate:Gate",
+        "compressor": "engine.processors.compressor:Compressor",
+        "transient": "engine.processors.transient:Transient",
+        "deess": "engine.processors.deess:Deess",
+        "saturation": "engine.processors.saturation:Saturation",
+        "equaliser": "engine.processors.equaliser:Equaliser",
+        "width": "engine.processors.width:Width",
+        "limiter": "engine.processors.limiter:Limiter",
     }
 )
 
@@ -32,5 +32,5 @@ def effects() -> Mapping[str, type[Processor]]:
     found: dict[str, type[Processor]] = {}
     for name, place in EFFECTS.items():
         module, _, attribute = place.partition(":")
-        found[name] = getattr(import_module(f"engine.processors.{module}"), attribute)
+        found[name] = getattr(import_module(module), attribute)
     return MappingProxyType(found)
