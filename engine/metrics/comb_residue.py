@@ -1,10 +1,10 @@
-"""comb_residue: the lines that strided neural decoders leave at multiples of the sample rate over a whole number.
+"""comb_residue: the lines that strided neural decoders leave at whole fractions of the sample rate.
 
 A transposed convolution of stride P treats the samples n, n + P, n + 2P ... alike, so biases and unequal
-gains repeat every P samples: lines at k * rate / P (Odena, Dumoulin and Olah, "Deconvolution and checkerboard
-artifacts", 2016; Afchar et al., "A Fourier explanation of AI-music artifacts", 2025). Music is not tuned to the
-sample rate, so a row of lines just there, that stand up over their neighbours for the whole recording, is
-telling. It is a meter of this one artifact and no detector of how music was made.
+gains repeat every P samples: lines at k * rate / P (Odena, Dumoulin and Olah, "Deconvolution and
+checkerboard artifacts", 2016; Afchar et al., "A Fourier explanation of AI-music artifacts", 2025). Music is
+not tuned to the sample rate, so a row of lines just there, standing up over its neighbours for the whole
+recording, is telling. It is a meter of this one artifact and no detector of how music was made.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from engine.metrics.frames import bin_frequencies, fft_length, frame_power
 
 Levels = npt.NDArray[np.float64]
 
-#: Periods looked for, in samples. Combs with fewer than three lines are left out: a chance tone looks like one.
+#: Periods looked for, in samples.
 PERIODS = (6, 64)
 #: Rates at which generators run; a comb keeps its frequencies when the recording is resampled afterwards.
 ORIGIN_RATES_HZ = (44100, 48000, 32000, 24000)
@@ -30,12 +30,13 @@ FOUND_DB = 3.0
 _CHANCE_DB = 19.0
 #: Lower lines stand among the bass and its drums; above, lossy files hold little but their own holes.
 _LOWEST_HZ, _HIGHEST_HZ = 150.0, 16000.0
+#: A chance tone looks like a comb of one line.
 _FEWEST_LINES = 3
 #: Long windows: 0.7 Hz a bin at 44.1 kHz, so that music moves out of a line's bin and the line stays.
 _WINDOW_S = 1.5
 #: Neighbours on either side, in bins, from the line's own main lobe outwards.
 _NEAR_BINS, _FAR_BINS = 5, 45
-#: A comb of period P has all lines of P / 2, P / 3 ... too: the longest period within this of the best is named.
+#: A comb of period P has the lines of P / 2 too: the longest period within this of the best is named.
 _SAME_DB = 1.5
 
 
@@ -43,7 +44,7 @@ _SAME_DB = 1.5
 class CombResidue:
     """The strongest comb of a recording."""
 
-    #: Median over the comb's lines of their level over their neighbours' median, in dB; 0 to 2 without a comb.
+    #: Median over the comb's lines of their level over their neighbours', in dB; 0 to 2 without a comb.
     level_db: float
     #: Samples between repetitions at `origin_rate_hz`, None where no comb stands out.
     period: int | None
@@ -88,16 +89,14 @@ def _combs(prominence: Levels, rate: int, hz_per_bin: float) -> list[CombResidue
             bins = np.rint(lines / hz_per_bin).astype(int)
             # The highest of three bins, as a line seldom falls on the middle of one.
             levels = np.max([prominence[bins + shift] for shift in (-1, 0, 1)], axis=0)
-            combs.append(
-                CombResidue(
-                    float(np.median(levels)), period, origin, tuple(lines.tolist()), tuple(levels.tolist())
-                )
-            )
+            level_db = float(np.median(levels))
+            found = CombResidue(level_db, period, origin, tuple(lines.tolist()), tuple(levels.tolist()))
+            combs.append(found)
     return combs
 
 
 def _mean_log_spectrum(buffer: AudioBuffer, length: int) -> tuple[Levels, int]:
-    """Mean over frames and channels of the spectrum in dB, and the frames per channel that were not silent."""
+    """Mean over frames and channels of the spectrum in dB, and the frames that were not silent."""
     total = np.zeros(length // 2 + 1)
     count = 0
     for power in frame_power(buffer, length, length // 2, batch=4):

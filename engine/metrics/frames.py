@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -18,7 +19,7 @@ _BATCH_FRAMES = 64
 
 def fft_length(sample_rate: int, seconds: float = 0.0464) -> int:
     """The power of two nearest to `seconds`, 64 at the least: 2048 at 44.1 and 48 kHz by default."""
-    return max(2 ** round(np.log2(seconds * sample_rate)), 64)
+    return int(max(2 ** round(math.log2(seconds * sample_rate)), 64))
 
 
 def frame_count(frames: int, length: int, hop: int) -> int:
@@ -57,7 +58,7 @@ def power_floor(buffer: AudioBuffer, length: int, below_db: float) -> float:
     of a bin is the mean square of the samples times the energy of the window.
     """
     mean = mean_square(buffer) * float(np.square(hann(length), dtype=np.float64).sum())
-    return max(mean * 10.0 ** (-below_db / 10.0), 1e-30)
+    return float(max(mean * 10.0 ** (-below_db / 10.0), 1e-30))
 
 
 def mean_square(buffer: AudioBuffer) -> float:
@@ -84,7 +85,7 @@ def require_pair(reference: AudioBuffer, estimate: AudioBuffer) -> None:
     theirs = (reference.sample_rate, reference.channels, reference.frames)
     if ours != theirs or not reference.frames:
         raise OptionError(
-            f"A recording of {_shape(estimate)} can't be measured against a reference of {_shape(reference)}.",
+            f"{_shape(estimate)} can't be measured against a reference of {_shape(reference)}.",
             "Both must have the same sample rate, channels and length, and hold a sample at least.",
         )
 

@@ -1,8 +1,8 @@
 """log_mel_distance_db: how far apart two recordings lie on the ear's scale of pitch, frame by frame.
 
 The mean absolute difference of log mel spectra, as neural codecs are graded by (Kumar et al., "High-fidelity
-audio compression with improved RVQGAN", 2023), with 80 bands in dB. The filters are those of Slaney's Auditory
-Toolbox (1998): triangles on his mel scale, of equal area.
+audio compression with improved RVQGAN", 2023), with 80 bands in dB. The filters are those of Slaney's
+Auditory Toolbox (1998): triangles on his mel scale, of equal area.
 """
 
 from __future__ import annotations

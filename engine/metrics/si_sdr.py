@@ -1,6 +1,6 @@
 """si_sdr_db: what is right in a recording over what is not, whatever its level.
 
-Le Roux, Wisdom, Erdogan and Hershey, "SDR: half-baked or well done?", ICASSP 2019, without removal of the mean.
+Le Roux, Wisdom, Erdogan and Hershey, "SDR: half-baked or well done?", ICASSP 2019; the mean is not removed.
 """
 
 from __future__ import annotations
