@@ -93,7 +93,8 @@ def test_a_midi_region_is_refused(home: Home, ardour: Ardour, tmp_path: Path) ->
         f"""
         local files = C.StringVector () files:push_back ("{midi}")
         Editor:do_import (files, Editing.ImportSerializeFiles, Editing.ImportAsTrack,
-          ARDOUR.SrcQuality.SrcBest, ARDOUR.MidiTrackNameSource.SMFTrackName, ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
+          ARDOUR.SrcQuality.SrcBest, ARDOUR.MidiTrackNameSource.SMFTrackName,
+          ARDOUR.MidiTempoMapDisposition.SMFTempoIgnore,
           Temporal.timepos_t (0), ARDOUR.PluginInfo (), ARDOUR.Track (), false)
         for _, t in ipairs (Session:get_tracks ():table ()) do
           for _, r in ipairs (t:to_track ():playlist ():region_list ():table ()) do
