@@ -52,7 +52,11 @@ class Denoise(Processor):
     def analyse(self, source: AudioBuffer) -> _State | None:
         """Measure the noise in the pauses, else at the floor of the recording."""
         profile = measure_noise(source)
-        return None if profile is None else _State(profile, np.ones(profile.power.size, np.float32))
+        return None if profile is None else self.prepared(profile)
+
+    def prepared(self, profile: NoiseProfile) -> _State:
+        """What `render` needs, for a noise profile from elsewhere."""
+        return _State(profile, np.ones(profile.power.size, np.float32))
 
     def render(self, block: Audio, start: int, sample_rate: int, found: _State) -> Audio:
         """One gain per bin and frame, the same for all channels."""
