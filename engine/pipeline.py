@@ -24,6 +24,7 @@ from engine.audio.buffer import AudioBuffer
 from engine.audio.read import content_digest, probe, read_audio
 from engine.errors import OptionError
 from engine.job import JobSpec, Manifest, Report
+from engine.libraries import SCIPY, load
 from engine.mixdown import make_mix
 from engine.models import ModelHandle, ModelProvider
 from engine.processors.chain import run_chain
@@ -252,6 +253,8 @@ class Job:
     @contextmanager
     def _step(self, stage: Stage) -> Iterator[_Clock]:
         self._progress.check()
+        if stage != "read":  # which needs none of it, and a job that was done before is over then
+            load(*SCIPY)
         clock = _Clock()
         yield clock
         clock.seconds = round(perf_counter() - clock.began, 3)
