@@ -15,13 +15,22 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "denoise": "engine.processors.denoise:Denoise",
         "speech_denoise": "engine.processors.speech_denoise:SpeechDenoise",
         "gate": "engine.processors.gate:Gate",
+        "expander": "engine.processors.expander:Expander",
         "compressor": "engine.processors.compressor:Compressor",
+        "multiband": "engine.processors.multiband:Multiband",
+        "glue": "engine.processors.glue:Glue",
+        "ride": "engine.processors.ride:Ride",
+        "consistency": "engine.processors.consistency:Consistency",
         "transient": "engine.processors.transient:Transient",
         "deess": "engine.processors.deess:Deess",
         "saturation": "engine.processors.saturation:Saturation",
+        "exciter": "engine.processors.exciter:Exciter",
+        "sub": "engine.processors.sub:Sub",
         "equaliser": "engine.processors.equaliser:Equaliser",
+        "balance": "engine.processors.balance:Balance",
         "width": "engine.processors.width:Width",
         "limiter": "engine.processors.limiter:Limiter",
+        "dehiss": "engine.repair.dehiss:Dehiss",
     }
 )
 

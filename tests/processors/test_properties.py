@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -24,9 +25,16 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "speech_denoise": [{"reduction": 0.5, "threshold_std": 2.0}],
     "gate": [{"threshold_db": -10.0, "range_db": 30.0}, {"hold_ms": 10.0, "release_ms": 20.0}],
     "compressor": [{"ratio": 8.0, "threshold_db": -15.0, "attack_ms": 1.0}, {"amount": 0.4}],
+    "expander": [{"direction": "up", "threshold_db": -3.0, "ratio": 2.0}, {"ratio": 4.0, "range_db": 20.0}],
+    "multiband": [{"crossovers_hz": [400.0], "threshold_db": -10.0, "ratio": 6.0}, {"amount": 0.4}],
+    "glue": [{"reduction_db": 4.0, "ratio": 4.0, "attack_ms": 5.0}],
+    "ride": [{"strength": 1.0, "range_db": 9.0, "window_ms": 200.0}],
+    "consistency": [{"strength": 1.0, "range_db": 9.0}],
     "transient": [{"attack_db": 6.0, "sustain_db": -6.0}, {"attack_db": -3.0}],
     "deess": [{"threshold_db": -20.0, "range_db": 15.0}, {"low_hz": 3000.0, "high_hz": 16_000.0}],
     "saturation": [{"drive_db": 12.0}, {"below_hz": 300.0}, {"above_hz": 3000.0, "drive_db": 0.0}],
+    "exciter": [{"crossover_hz": 2500.0, "level_db": 0.0, "even": 1.0}, {"even": 0.0}],
+    "sub": [{"target_db": 24.0, "strength": 1.0, "range_db": 9.0}],
     "equaliser": [
         {"bands": [{"kind": "bell", "frequency_hz": 2500, "gain_db": 6, "q": 2}]},
         {"bands": [{"kind": "high_pass", "frequency_hz": 60, "slope": 24}]},
@@ -38,12 +46,23 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
             ]
         },
     ],
+    "balance": [{"tolerance_db": 0.0, "strength": 1.0, "range_db": 6.0}],
     "width": [{"gain_db": 6.0, "crossover_hz": 100.0}, {"gain_db": -12.0}],
     "limiter": [{"ceiling_db": -20.0}, {"ceiling_db": -12.0, "lookahead_ms": 5.0}],
+    "dehiss": [{"floor_db": -30.0}],
 }
 
 #: What makes an effect fire that the common music leaves alone: (music, rate) -> damaged music of any length.
-MATERIAL: dict[str, Callable[[Audio, int], Audio]] = {}
+MATERIAL: dict[str, Callable[[Audio, int], Audio]] = {
+    name: lambda audio, rate: audio * np.array([1.0, 0.4, 0.7, 0.25], np.float32)[_beat(audio, rate) % 4]
+    for name in ("ride", "consistency")
+}
+
+
+def _beat(audio: Audio, rate: int) -> npt.NDArray[np.intp]:
+    """Which beat of `music` each frame belongs to."""
+    return np.arange(audio.shape[1]) // int(0.65 * rate)
+
 
 CASES = [
     pytest.param(name, chosen, id=f"{name}-{number}")
