@@ -3,7 +3,7 @@ return function (lib)
   local M = {}
   local compat, regions, stem_files = lib.use ("compat"), lib.use ("region"), lib.use ("stems")
   local COLOURS = { vocals = 0xE0607EFF, drums = 0xE09A3CFF, bass = 0x8E6FD8FF, other = 0x46A5A0FF,
-    guitar = 0x7CB342FF, piano = 0x4F8FE0FF, residual = 0x8A8A8AFF }
+    guitar = 0x7CB342FF, piano = 0x4F8FE0FF, residual = 0x8A8A8AFF, song = 0xD6C454FF }
   local GROUP_COLOUR = 0x46A5A0FF
   local CONNECT_S = 3
 
@@ -162,10 +162,10 @@ return function (lib)
     end
     local sources = by_track (jobs)
     for _, job in ipairs (jobs) do
+      for _, stem in ipairs (job.stems) do stem.title = job.what.name .. " " .. stem.name end
+      stem_files.bring_in (job.stems, job.place, go_on)
       for _, stem in ipairs (job.stems) do
-        go_on ()
-        stem.region = stem_files.bring_in (stem.path, job.place)
-        stem.region:set_name (job.what.name .. " " .. stem.name)
+        stem.region:set_name (stem.title)
         regions.shape (stem.region, job.what)
       end
     end

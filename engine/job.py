@@ -117,11 +117,13 @@ class Manifest(BaseModel):
     source: SourceRecord
     preset: str
     preset_digest: str
+    #: True where the recording was repaired before it was separated; the null is then against the repaired.
+    repaired: bool = False
     model: ModelRecord
     residual: ResidualMode
     #: Level in dB, re the mix, of what the model's own stems left out before it was given back.
     residual_db: float | None
-    #: RMS and peak in dBFS of (input - sum of the stems before their chains).
+    #: RMS and peak in dBFS of (what was separated - sum of the stems before their chains).
     null_rms_db: float
     null_peak_db: float
     #: The worst of the stems' verdicts and the sum's.
@@ -140,8 +142,10 @@ class Report(BaseModel):
     #: Seconds per stage.
     seconds: dict[str, float]
     speed_x_realtime: float
-    #: The full alignment with its bands, per stem, and the sum's null depth.
+    #: The full alignment with its bands, per stem and of the repaired recording, and the sum's null depth.
     alignment: dict[str, Any]
+    #: What each repair before the separation found and did.
+    repairs: list[dict[str, Any]] = []
     #: Per stem, what each effect found and did.
     chains: dict[str, list[dict[str, Any]]]
     #: The mix's gain, chain and loudness beside the source's.

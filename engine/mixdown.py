@@ -1,4 +1,4 @@
-"""The enhanced mix: the sum of the stems at the loudness of the source, under a true-peak ceiling."""
+"""The enhanced mix: the sum of the stems at the loudness that is wanted, under a true-peak ceiling."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from presets.preset import MixSettings
 _LOUDNESS_TOLERANCE_LU = 0.1
 #: A song that the limiter would have to squash to stay loud is left softer instead.
 _MAX_MAKEUP_DB = 1.0
+#: More than that is no correction of loudness: it would lift the noise of a recording that is nearly empty.
+_MAX_GAIN_DB = 24.0
 
 
 def sum_buffers(parts: Sequence[AudioBuffer], into: AudioBuffer, gain_db: float = 0.0) -> None:
@@ -41,22 +43,23 @@ def make_mix(
     folder: Path,
     progress: Progress,
 ) -> tuple[AudioBuffer, dict[str, Any]]:
-    """Sum the stems, run the mix chain, restore the source's loudness, limit; the mix and its report."""
+    """Sum the stems, run the mix chain, give it the wanted loudness, limit; the mix and its report."""
     total = source.like(folder / "mix-sum.f32")
     sum_buffers(stems, total)
     mix, reports = run_chain(processors(settings.chain), total, folder / "mix-chain.f32", folder, progress)
 
     original = measure_loudness(source)
-    wanted, found = original.lufs, measure_loudness(mix).lufs
-    gain_db = wanted - found if settings.keep_loudness and wanted is not None and found is not None else 0.0
-    gain_db = max(min(gain_db, 12.0), -12.0)
+    wanted = original.lufs if settings.keep_loudness else settings.target_lufs
+    found = measure_loudness(mix).lufs
+    gain_db = wanted - found if wanted is not None and found is not None else 0.0
+    gain_db = max(min(gain_db, _MAX_GAIN_DB), -_MAX_GAIN_DB)
     if settings.true_peak_db is None:
         final = _gained(mix, gain_db, folder, "mix-final")
     else:
         limiter = Limiter(ceiling_db=settings.true_peak_db)
         final, report = _limited(mix, gain_db, limiter, folder, 0, progress)
         lost = wanted - (measure_loudness(final).lufs or wanted) if wanted is not None else 0.0
-        if settings.keep_loudness and lost > _LOUDNESS_TOLERANCE_LU:
+        if lost > _LOUDNESS_TOLERANCE_LU:
             gain_db += min(lost, _MAX_MAKEUP_DB)
             final, report = _limited(mix, gain_db, limiter, folder, 1, progress)
         reports = [*reports, report]

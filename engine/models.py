@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from engine.errors import ModelError
+from engine.job import JobSpec
 from engine.separation.separator import SeparationOptions, Separator
+from presets.preset import SONG
+
+#: The model that separates nothing: its one stem, `song`, is the recording itself.
+WHOLE = "whole"
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,22 @@ class ModelProvider(Protocol):
     def __call__(self, name: str, options: SeparationOptions, device: str) -> ModelHandle:
         """The model called `name`. Raises ModelError if its weights are not installed."""
         ...
+
+
+def whole_song() -> ModelHandle:
+    """The handle on the model `whole`, which is never loaded: what it would give is there already."""
+
+    def load(note: Callable[[str], None]) -> Separator:
+        raise ModelError(f"The model '{WHOLE}' separates nothing.", "Choose another model.")
+
+    return ModelHandle(WHOLE, (SONG,), hashlib.sha256(WHOLE.encode()).hexdigest(), load)
+
+
+def model_for(spec: JobSpec, provider: ModelProvider | None) -> ModelHandle:
+    """The model that a job asks for, from `provider` or the installed ones. Raises ModelError."""
+    if spec.model == WHOLE:
+        return whole_song()
+    return (provider or open_model)(spec.model, spec.options, spec.device)
 
 
 def open_model(name: str, options: SeparationOptions, device: str) -> ModelHandle:

@@ -1,7 +1,10 @@
 """run_job: the one place that tells the whole story, from a recording to enhanced stems that did not move.
 
-    read -> separate (or take from the cache) -> give the residual back, so that the stems sum to the mix
-    -> enhance each stem with its own chain -> mix down -> prove that nothing moved -> publish by one rename
+    read -> repair the whole recording -> separate (or take from the cache) -> give the residual back, so that
+    the stems sum to the mix -> enhance each stem with its own chain -> mix down -> prove that nothing moved
+    -> publish by one rename
+
+A job of the model `whole` is not separated: the (repaired) recording is its only stem, `song`.
 
 What `run_job` delivers is a pure function of its spec, its input samples and the model's weights: same in,
 same bytes out. Each step leaves its audio in the job's work folder and returns the rest as plain data, so a
@@ -17,8 +20,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-import engine.models
 from engine.alignment.proof import prove
 from engine.audio.buffer import AudioBuffer
 from engine.audio.read import content_digest, probe, read_audio
@@ -26,7 +29,7 @@ from engine.errors import OptionError
 from engine.job import JobSpec, Manifest, Report
 from engine.libraries import SCIPY, load
 from engine.mixdown import make_mix
-from engine.models import ModelHandle, ModelProvider
+from engine.models import WHOLE, ModelHandle, ModelProvider, model_for
 from engine.processors.chain import run_chain
 from engine.processors.presets import load as load_preset
 from engine.processors.presets import processors
@@ -35,8 +38,9 @@ from engine.publish import Delivery, find_finished, job_key, make_report, write_
 from engine.separation.cache import default_cache, stem_key
 from engine.separation.stems import RESIDUAL, separate_stems
 from engine.source_range import frame_range
-from engine.steps import Aligned, Enhanced, Read, Separated
+from engine.steps import Aligned, Enhanced, Read, Repaired, Separated
 from engine.workspace import Workspace, job_name
+from presets.preset import SONG
 
 #: Buffers of the source's size that a job has on the disk at its peak, counted generously.
 _BUFFERS_AT_PEAK = 20
@@ -71,7 +75,8 @@ def run_job(
         read = job.read(work)
         if finished := job.finished(read):
             return finished
-        separated = job.separate(work, read)
+        repaired = job.repair(work, read)
+        separated = job.separate(work, repaired)
         enhanced = job.enhance(work, separated)
         aligned = job.align(work, enhanced)
         return job.publish(work, read, separated, enhanced, aligned)
@@ -91,7 +96,7 @@ class Job:
         self.info = probe(spec.source)
         self.start, self.stop = frame_range(spec, self.info)
         self.preset = load_preset(spec.preset)
-        self.model = (models or engine.models.open_model)(spec.model, spec.options, spec.device)
+        self.model = model_for(spec, models)
         self.wanted = wanted_stems(spec, self.model)
         self.disk_bytes = disk_needed(self.stop - self.start, self.info.channels)
         self._progress = progress or Progress()
@@ -112,12 +117,33 @@ class Job:
         found = find_finished(self.spec.out_dir, self.name, read.key)
         return JobResult(*found, already_done=True) if found else None
 
-    def separate(self, work: Workspace, read: Read) -> Separated:
-        """Make the stems before their chains, which sum to the source: from the cache or from the model."""
+    def repair(self, work: Workspace, read: Read) -> Repaired:
+        """Run the preset's repairs over the whole recording; what they leave is what is separated."""
+        digest = read.digest
+        reports: list[dict[str, Any]] = []
+        with self._step("repair") as clock:
+            folder = work.fresh_folder("repair")
+            if chain := processors(self.preset.repair):
+                path = folder / "repaired.f32"
+                repaired, reports = run_chain(chain, self._source(work), path, folder, self._progress)
+                if repaired.path == path:
+                    digest = content_digest(repaired)
+        return Repaired(
+            digest=digest,
+            changed=digest != read.digest,
+            reports=reports,
+            seconds=clock.seconds,
+            notes=self._taken_notes(),
+        )
+
+    def separate(self, work: Workspace, repaired: Repaired) -> Separated:
+        """Make the stems before their chains, which sum to what was repaired: from the cache or the model."""
+        if self.model.name == WHOLE:
+            return Separated(repaired=repaired, stems=(SONG,), residual_db=None, cache="off", device="none")
         spec = self.spec
         cache = default_cache() if spec.use_cache else None
         key = stem_key(
-            source_digest=read.digest,
+            source_digest=repaired.digest,
             model_digest=self.model.digest,
             options=spec.options,
             seed=spec.seed,
@@ -132,7 +158,7 @@ class Job:
             else:
                 separator = self.model.load(self._note)
                 made = separate_stems(
-                    self._source(work),
+                    self._recording(work, repaired),
                     separator,
                     folder,
                     seed=spec.seed,
@@ -144,6 +170,7 @@ class Job:
                 if cache:
                     cache.put(key, stems, residual_db, self._progress.check)
         return Separated(
+            repaired=repaired,
             stems=tuple(stems),
             residual_db=residual_db,
             cache="hit" if cached else "miss" if cache else "off",
@@ -187,13 +214,15 @@ class Job:
     def align(self, work: Workspace, enhanced: Enhanced) -> Aligned:
         """Prove that nothing moved. Raises AlignmentError where something did, unless the job is forced."""
         with self._step("align") as clock:
+            repaired = enhanced.separated.repaired
             proof = prove(
-                self._source(work),
+                self._recording(work, repaired),
                 self._stems(work, enhanced.separated),
                 self._enhanced(work, enhanced),
                 self.wanted,
                 self._mix(work),
                 self._progress,
+                self._source(work) if repaired.changed else None,
             )
             proof.require(self.spec.force)
         return Aligned(proof=proof, seconds=clock.seconds, notes=self._taken_notes())
@@ -213,6 +242,7 @@ class Job:
             preset=self.preset,
             model=self.model,
             read=read,
+            repaired=separated.repaired,
             residual_db=separated.residual_db,
             stems={stem: after[stem] for stem in self.wanted},
             mix=self._mix(work),
@@ -221,13 +251,20 @@ class Job:
         with self._step("publish") as clock:
             work.fresh_folder("results")
             manifest = write_results(delivery, work.results, self._progress)
-        report = make_report(delivery, (read, separated, enhanced, aligned), clock.seconds)
+        steps = (read, separated.repaired, separated, enhanced, aligned)
+        report = make_report(delivery, steps, clock.seconds)
         return JobResult(delivery.publish(work, manifest, report), manifest, report)
 
     def _source(self, work: Workspace) -> AudioBuffer:
         return self._buffer(work.path("source.f32"))
 
+    def _recording(self, work: Workspace, repaired: Repaired) -> AudioBuffer:
+        """What is separated, and what the stems sum to."""
+        return self._buffer(work.path("repair", "repaired.f32")) if repaired.changed else self._source(work)
+
     def _stems(self, work: Workspace, separated: Separated) -> dict[str, AudioBuffer]:
+        if self.model.name == WHOLE:
+            return {SONG: self._recording(work, separated.repaired)}
         return {stem: self._buffer(work.path("stems", f"{stem}.f32")) for stem in separated.stems}
 
     def _enhanced(self, work: Workspace, enhanced: Enhanced) -> dict[str, AudioBuffer]:
@@ -270,11 +307,17 @@ class _Clock:
 
 def wanted_stems(spec: JobSpec, model: ModelHandle) -> tuple[str, ...]:
     """The stems to enhance and deliver, in the model's order. Raises OptionError for one it does not have."""
-    available = (*model.sources, RESIDUAL) if spec.residual == "stem" else model.sources
+    whole = model.name == WHOLE
+    available = (*model.sources, RESIDUAL) if spec.residual == "stem" and not whole else model.sources
     if spec.stems is None:
         return available
     for stem in spec.stems:
         if stem not in available:
+            if whole:
+                raise OptionError(
+                    f"The preset '{spec.preset}' works on the whole song, which has no stem '{stem}'.",
+                    "To have it separated choose a quality, such as --quality standard.",
+                )
             raise OptionError(
                 f"The model '{model.name}' has no stem '{stem}'.", f"It has {', '.join(available)}."
             )

@@ -7,11 +7,10 @@ import shutil
 
 from pydantic import BaseModel
 
-import engine.models
 from engine.audio.read import probe
 from engine.audio.resample import resampled_frames
 from engine.job import JobSpec
-from engine.models import ModelProvider
+from engine.models import WHOLE, ModelProvider, model_for
 from engine.pipeline import disk_needed, wanted_stems
 from engine.processors.presets import load as load_preset
 from engine.source_range import frame_range
@@ -46,13 +45,14 @@ def plan_job(spec: JobSpec, models: ModelProvider | None = None) -> Plan:
     info = probe(spec.source)
     start, stop = frame_range(spec, info)
     preset = load_preset(spec.preset)
-    model = (models or engine.models.open_model)(spec.model, spec.options, spec.device)
+    model = model_for(spec, models)
     stems = wanted_stems(spec, model)
     parts = [*stems, *(["mix"] if spec.write_mix else [])]
     name = job_name(spec.source)
     frames = stop - start
     stride_s = (spec.options.segment_s or _SEGMENT_S) * (1 - spec.options.overlap)
     looks = max(spec.options.shifts, 1)
+    model_s = resampled_frames(frames, info.sample_rate, _MODEL_RATE) / _MODEL_RATE
     place = next(folder for folder in (spec.out_dir, *spec.out_dir.resolve().parents) if folder.exists())
     return Plan(
         source=str(spec.source),
@@ -63,8 +63,7 @@ def plan_job(spec: JobSpec, models: ModelProvider | None = None) -> Plan:
         seconds=frames / info.sample_rate,
         preset=preset.name,
         model=model.name,
-        segments=looks
-        * math.ceil(resampled_frames(frames, info.sample_rate, _MODEL_RATE) / _MODEL_RATE / stride_s),
+        segments=0 if model.name == WHOLE else looks * math.ceil(model_s / stride_s),
         stems=list(stems),
         files=[f"{name}-{part}{spec.output_format.extension}" for part in parts],
         bytes_of_results=len(parts) * frames * info.channels * spec.output_format.bits // 8,

@@ -7,8 +7,8 @@ from typing import Literal
 
 from engine.errors import Cancelled
 
-Stage = Literal["read", "separate", "enhance", "align", "publish"]
-STAGES: tuple[Stage, ...] = ("read", "separate", "enhance", "align", "publish")
+Stage = Literal["read", "repair", "separate", "enhance", "align", "publish"]
+STAGES: tuple[Stage, ...] = ("read", "repair", "separate", "enhance", "align", "publish")
 
 
 class Progress:

@@ -29,7 +29,7 @@ from engine.job import (
 )
 from engine.models import ModelHandle
 from engine.progress import Progress
-from engine.steps import Aligned, Enhanced, Read, Separated
+from engine.steps import Aligned, Enhanced, Read, Repaired, Separated
 from engine.version import ENGINE_VERSION
 from engine.workspace import Workspace, result_folders
 from presets.preset import Preset
@@ -49,6 +49,7 @@ class Delivery:
     preset: Preset
     model: ModelHandle
     read: Read
+    repaired: Repaired
     residual_db: float | None
     stems: dict[str, AudioBuffer]
     mix: AudioBuffer | None
@@ -129,6 +130,7 @@ def write_results(delivery: Delivery, folder: Path, progress: Progress) -> Manif
         ),
         preset=delivery.preset.name,
         preset_digest=delivery.preset.digest,
+        repaired=delivery.repaired.changed,
         model=ModelRecord(
             name=delivery.model.name, digest=delivery.model.digest, options=spec.options, seed=spec.seed
         ),
@@ -143,10 +145,10 @@ def write_results(delivery: Delivery, folder: Path, progress: Progress) -> Manif
 
 
 def make_report(
-    delivery: Delivery, steps: tuple[Read, Separated, Enhanced, Aligned], publish_seconds: float
+    delivery: Delivery, steps: tuple[Read, Repaired, Separated, Enhanced, Aligned], publish_seconds: float
 ) -> Report:
     """The report of the run whose steps these were."""
-    _, separated, enhanced, aligned = steps
+    _, repaired, separated, enhanced, aligned = steps
     seconds = {step.stage: step.seconds for step in steps} | {"publish": publish_seconds}
     start, stop = delivery.range
     return Report(
@@ -158,6 +160,7 @@ def make_report(
             (stop - start) / delivery.info.sample_rate / max(sum(seconds.values()), 1e-9), 3
         ),
         alignment=aligned.proof.as_json(),
+        repairs=repaired.reports,
         chains=enhanced.reports,
         mix=enhanced.mix,
         notes=[note for step in steps for note in step.notes],

@@ -1,4 +1,4 @@
-"""Qualities: named trade-offs between the separation's fidelity and its time."""
+"""Qualities: named trade-offs between the separation's fidelity and its time, down to no separation."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict
 
 from engine.audio.output_format import OutputFormat
 from engine.errors import OptionError
+from engine.models import WHOLE
 from engine.separation.separator import SeparationOptions
 
 
@@ -40,6 +41,8 @@ QUALITIES: dict[str, Quality] = dict(
         _quality("standard", "one model, upstream's settings", "htdemucs", 0.25, 1, OutputFormat.FLOAT32),
         _quality("development", "quick, small files", "htdemucs", 0.15, 1, OutputFormat.PCM16),
         _quality("draft", "the fastest that the machine has", "htdemucs", 0.10, 0, OutputFormat.FLOAT32),
+        # Its options hold where a model is asked for all the same.
+        _quality("whole", "no separation: the song itself", WHOLE, 0.25, 1, OutputFormat.FLOAT32),
     ]
 )
 

@@ -26,10 +26,22 @@ class Read(StepResult):
     key: str
 
 
+class Repaired(StepResult):
+    """What is separated is in the work folder: the source, or the source repaired."""
+
+    stage: Literal["repair"] = "repair"
+    #: Of the samples that are separated: the source's own where nothing was repaired.
+    digest: str
+    changed: bool
+    #: What each repair found and did.
+    reports: list[dict[str, Any]] = []
+
+
 class Separated(StepResult):
     """The stems before their chains are in the work folder."""
 
     stage: Literal["separate"] = "separate"
+    repaired: Repaired
     stems: tuple[str, ...]
     residual_db: float | None
     cache: Literal["hit", "miss", "off"]

@@ -25,7 +25,7 @@ else:
 
 Effects = Mapping[str, type[BaseModel]]
 
-_TOP_KEYS = ("description", "quality", *STEMS, "mix")
+_TOP_KEYS = ("description", "quality", "repair", *STEMS, "mix")
 #: A preset is a page of text; anything else that size was named by mistake.
 _MAX_BYTES = 1 << 20
 
@@ -165,6 +165,7 @@ class _Reader:
             name=name,
             description=data.get("description", ""),
             quality=quality,
+            repair=self._chain(("repair",), data.get("repair", [])),
             chains={stem: self._chain((stem,), data[stem]) for stem in STEMS if stem in data},
             mix=self._mix(data.get("mix", {})),
         )

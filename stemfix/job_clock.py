@@ -9,7 +9,14 @@ from itertools import accumulate
 from engine.progress import STAGES, Stage
 
 #: Share of a job's time per stage, as measured on a CPU; only the bar's evenness hangs on it.
-SHARES: dict[Stage, float] = {"read": 0.02, "separate": 0.78, "enhance": 0.12, "align": 0.05, "publish": 0.03}
+SHARES: dict[Stage, float] = {
+    "read": 0.02,
+    "repair": 0.03,
+    "separate": 0.75,
+    "enhance": 0.12,
+    "align": 0.05,
+    "publish": 0.03,
+}
 #: Share of the stages before each, added up as `fraction` adds: another rounding would let the bar go back.
 _BEFORE = dict(zip(STAGES, accumulate((SHARES[stage] for stage in STAGES[:-1]), initial=0.0), strict=True))
 #: A pace that was watched for less time says nothing.

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from engine.audio.output_format import OutputFormat
 from engine.errors import OptionError
+from engine.models import WHOLE
 from engine.quality import quality
 from engine.separation.separator import SeparationOptions
 from stemfix.options import JobOptions
@@ -52,7 +53,9 @@ def choose_settings(options: JobOptions, preset_quality: str, environment: Mappi
     def settle(given: _Value | None, name: str, read: Callable[[str], _Value], otherwise: _Value) -> _Value:
         return given if given is not None else from_environment(name, read, otherwise)
 
-    model = settle(options.model, "DEMUCS_MODEL", str, chosen.model)
+    # The environment says which model separates, not that a whole song is separated.
+    whole = chosen.model == WHOLE
+    model = options.model or (WHOLE if whole else from_environment("DEMUCS_MODEL", str, chosen.model))
     separation = SeparationOptions(
         overlap=settle(options.overlap, "DEMUCS_OVERLAP", _overlap, chosen.options.overlap),
         shifts=settle(options.shifts, "DEMUCS_SHIFTS", _shifts, chosen.options.shifts),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from engine.job import FileRecord, Manifest, StemRecord
+from engine.models import WHOLE
 from engine.pipeline import JobResult
 from engine.plan import Plan
 from stemfix.console import say, say_table, table
@@ -32,6 +33,9 @@ def show_result(result: JobResult) -> None:
     for stem in manifest.stems:
         for reason in stem.proof.reasons:
             say(f"{stem.proof.verdict} {stem.name}: {reason}")
+    for repair in result.report.repairs:
+        if repair.get("applied"):
+            say(f"Repaired ({repair['effect']}): {repair.get('found', 'damage was found.')}")
     say(null_line(manifest))
     if (line := residual_line(manifest)) is not None:
         say(line)
@@ -50,7 +54,7 @@ def show_plan(plan: Plan) -> None:
         ("source", f"{plan.source}: {plan.container}, {plan.sample_rate} Hz, {channels}"),
         ("part", f"{plan.frames} frames, {plan.seconds:.3f} s"),
         ("preset", plan.preset),
-        ("model", f"{plan.model}, {count_text(plan.segments, 'segment')}"),
+        ("model", _model_line(plan)),
         *(("file", file) for file in plan.files),
         ("results", bytes_text(plan.bytes_of_results)),
         ("disk", f"{bytes_text(plan.disk_bytes_needed)} needed, {bytes_text(plan.disk_bytes_free)} free"),
@@ -60,8 +64,14 @@ def show_plan(plan: Plan) -> None:
     say("Nothing was done: this was a dry run.")
 
 
+def _model_line(plan: Plan) -> str:
+    if plan.model == WHOLE:
+        return "none: the song is worked on as a whole"
+    return f"{plan.model}, {count_text(plan.segments, 'segment')}"
+
+
 def null_line(manifest: Manifest) -> str:
-    """One sentence on how deep the stems and the source cancel each other."""
+    """One sentence on how deep the stems and what was separated cancel each other."""
     return (
         f"Null depth of the sum, before the chains: {_db(manifest.null_rms_db, 'dBFS')} RMS, "
         f"{_db(manifest.null_peak_db, 'dBFS')} peak."

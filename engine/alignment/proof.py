@@ -32,11 +32,17 @@ class StemProof(BaseModel):
         found = self.alignment.model_dump(include=set(fields))
         return {**found, "verdict": self.judgement.verdict.value, "reasons": list(self.judgement.reasons)}
 
+    def as_json(self) -> dict[str, Any]:
+        """The full measurement and its verdict."""
+        return {**self.alignment.model_dump(), **self.judgement.model_dump(mode="json")}
+
 
 class Proof(BaseModel):
     """All that was measured, with the worst verdict of all."""
 
     stems: dict[str, StemProof]
+    #: The repaired recording against the source, where something was repaired.
+    repair: StemProof | None = None
     null: NullDepth
     mono: MonoCompatibility | None
     verdict: Verdict
@@ -45,9 +51,10 @@ class Proof(BaseModel):
         """Raise AlignmentError where something failed, unless forced."""
         if self.verdict is not Verdict.FAIL or force:
             return
+        proofs = {**({"the repaired recording": self.repair} if self.repair else {}), **self.stems}
         failed = [
             f"{name}: {'; '.join(proof.judgement.reasons)}"
-            for name, proof in self.stems.items()
+            for name, proof in proofs.items()
             if proof.judgement.verdict is Verdict.FAIL
         ]
         if self.null.verdict is Verdict.FAIL:
@@ -59,12 +66,12 @@ class Proof(BaseModel):
 
     def as_json(self) -> dict[str, Any]:
         """The full measurement for the report."""
-        stems = {
-            name: {**proof.alignment.model_dump(), **proof.judgement.model_dump(mode="json")}
-            for name, proof in self.stems.items()
+        return {
+            "stems": {name: proof.as_json() for name, proof in self.stems.items()},
+            "repair": self.repair.as_json() if self.repair else None,
+            "null": self.null.model_dump(mode="json"),
+            "mono": self.mono.model_dump(mode="json") if self.mono else None,
         }
-        mono = self.mono.model_dump(mode="json") if self.mono else None
-        return {"stems": stems, "null": self.null.model_dump(mode="json"), "mono": mono}
 
 
 def prove(
@@ -74,10 +81,18 @@ def prove(
     wanted: tuple[str, ...],
     mix: AudioBuffer | None,
     progress: Progress,
+    unrepaired: AudioBuffer | None = None,
 ) -> Proof:
-    """Measure the `wanted` stems before and after their chains, the sum of all before them, and the mix."""
+    """Measure the `wanted` stems before and after their chains, the sum of all before them, and the mix.
+
+    `source` is what was separated; `unrepaired` is what it was before repairs that changed it.
+    """
     stems: dict[str, StemProof] = {}
     steps = len(wanted) + 2
+    repair = None
+    if unrepaired is not None:
+        alignment = estimate_alignment(unrepaired, source)
+        repair = StemProof(alignment=alignment, judgement=judge(alignment))
     for count, name in enumerate(wanted, start=1):
         progress.check()
         alignment = estimate_alignment(before[name], after[name])
@@ -88,10 +103,12 @@ def prove(
     progress.update("align", steps - 1, steps)
     mono = mono_compatibility(source, mix) if mix is not None and source.channels == 2 else None
     progress.update("align", steps, steps)
-    verdicts = [proof.judgement.verdict for proof in stems.values()] + [null.verdict]
+    proofs = [*stems.values(), *([repair] if repair else [])]
+    verdicts = [proof.judgement.verdict for proof in proofs] + [null.verdict]
     if mono is not None and mono.verdict is not Verdict.PASS:
         verdicts.append(Verdict.WARN)  # a narrower mono sum is for the ear to judge, it moved nothing
-    return Proof(stems=stems, null=null, mono=mono, verdict=max(verdicts, key=list(Verdict).index))
+    worst = max(verdicts, key=list(Verdict).index)
+    return Proof(stems=stems, repair=repair, null=null, mono=mono, verdict=worst)
 
 
 def _excused(judgement: Judgement, stem: AudioBuffer, source: AudioBuffer) -> Judgement:

@@ -9,6 +9,7 @@ from engine.progress import STAGES, Stage
 #: Seconds per second of audio until a job was measured; only their proportions matter much.
 _FIRST_GUESS: dict[Stage, float] = {
     "read": 0.02,
+    "repair": 0.03,
     "separate": 1.0,
     "enhance": 0.15,
     "align": 0.08,

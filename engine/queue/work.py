@@ -31,7 +31,7 @@ from engine.queue.running import RunningJob
 from engine.queue.settings import QueueSettings
 from engine.queue.store import JobStore
 from engine.queue.trial import Trial
-from engine.steps import Aligned, Enhanced, Read, Separated, StepResult
+from engine.steps import Aligned, Enhanced, Read, Repaired, Separated, StepResult
 from engine.workspace import Workspace, discard_job_folder
 
 logger = logging.getLogger(__name__)
@@ -76,7 +76,7 @@ class Work:
         self._publishing: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
 
     def separate(self, job_id: str) -> None:
-        """The first half: read and separate, then hand over to the second."""
+        """The first half: read, repair and separate, then hand over to the second."""
         self._run(job_id, self._separate_half)
 
     def enhance(self, job_id: str, read: dict[str, Any], separated: dict[str, Any]) -> None:
@@ -117,8 +117,12 @@ class Work:
 
         read = self._step(running, "read", Read, lambda work: running.job.read(work))
         self._claim(running, read)
+        repaired = self._step(running, "repair", Repaired, lambda work: self._repair(running, work, read))
         separated = self._step(
-            running, "separate", Separated, lambda work: self._separate(running, work, read)
+            running,
+            "separate",
+            Separated,
+            lambda work: self._same(running, read).separate(work, repaired),
         )
         self._wait_for_room(running)
         self._store.separated(running.id)
@@ -130,7 +134,7 @@ class Work:
         )
 
     def _enhance_half(self, running: RunningJob, read: Read, separated: Separated) -> None:
-        running.reporter.spent_s = read.seconds + separated.seconds
+        running.reporter.spent_s = read.seconds + separated.repaired.seconds + separated.seconds
         enhanced = self._step(
             running, "enhance", Enhanced, lambda work: self._same(running, read).enhance(work, separated)
         )
@@ -146,11 +150,11 @@ class Work:
 
         self._step(running, "publish", StepResult, publish)
 
-    def _separate(self, running: RunningJob, work: Workspace, read: Read) -> Separated:
+    def _repair(self, running: RunningJob, work: Workspace, read: Read) -> Repaired:
         job = self._same(running, read)
         if finished := job.finished(read):
             raise _Ended(outcomes.done(finished))
-        return job.separate(work, read)
+        return job.repair(work, read)
 
     def _step(
         self, running: RunningJob, stage: Stage, kind: type[Result], call: Callable[[Workspace], Result]
@@ -162,8 +166,8 @@ class Work:
         if "outcome" in got:
             raise _Ended(JobOutcome.model_validate(got["outcome"]))
         result = kind.model_validate(got["result"])
-        cached = isinstance(result, Separated) and result.cache == "hit"
-        running.reporter.finished_stage(stage, result.seconds, measured=not cached)
+        without_model = isinstance(result, Separated) and result.device == "none"
+        running.reporter.finished_stage(stage, result.seconds, measured=not without_model)
         return result
 
     def _attempt(

@@ -14,6 +14,7 @@ from engine.spool.models import SpoolFile, SpoolResult, SpoolStatus
 
 _DOING: dict[Stage, str] = {
     "read": "Reading the recording",
+    "repair": "Repairing the recording",
     "separate": "Separating",
     "enhance": "Enhancing the stems",
     "align": "Proving that nothing moved",

@@ -12,8 +12,11 @@ from pydantic_core import from_json
 
 from engine.errors import OptionError
 from engine.job import JOB_VERSION, JobSpec
+from engine.processors.presets import load as load_preset
 from engine.progress import Stage
+from engine.quality import quality
 from engine.queue.records import JOB_ID_PATTERN, JobState, Priority
+from engine.separation.separator import SeparationOptions
 from presets.validation import first_complaint
 
 #: `major.minor`: a reader refuses a newer major version, and overlooks fields that a newer minor one added.
@@ -40,6 +43,9 @@ class SpoolJob(JobSpec):
     client: str = Field("spool", pattern=r"^[a-z][a-z0-9_-]{0,31}$")
     #: Who waits: `daw` goes before `watched`, and that before `batch`.
     priority: Literal["daw", "watched", "batch"] = "daw"
+
+    #: Empty for what the preset's quality asks for; options that were not given are then that quality's too.
+    model: str = ""
 
     @field_validator("source", "out_dir")
     @classmethod
@@ -78,8 +84,14 @@ class SpoolJob(JobSpec):
             raise OptionError(f"job.json: {complaint.what}.", complaint.remedy) from None
 
     def spec(self) -> JobSpec:
-        """The part that the pipeline takes."""
-        return JobSpec(**{name: getattr(self, name) for name in JobSpec.model_fields})
+        """The part that the pipeline takes. Raises PresetError."""
+        fields = {name: getattr(self, name) for name in JobSpec.model_fields}
+        if not self.model:
+            chosen = quality(load_preset(self.preset).quality)
+            fields["model"] = chosen.model
+            if self.options == SeparationOptions():
+                fields["options"] = chosen.options
+        return JobSpec(**fields)
 
     @property
     def queue_priority(self) -> Priority:

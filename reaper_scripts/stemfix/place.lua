@@ -11,7 +11,8 @@ return function (lib)
     "I_STRETCHFLAGS", "F_STRETCHFADESIZE" }
   local TRACK_VALUES = { "D_VOL", "D_PAN", "D_WIDTH", "D_DUALPANL", "D_DUALPANR", "I_PANMODE", "D_PANLAW", "B_PHASE" }
   local COLOURS = { vocals = { 224, 96, 126 }, drums = { 224, 154, 60 }, bass = { 142, 111, 216 },
-    other = { 70, 165, 160 }, guitar = { 124, 179, 66 }, piano = { 79, 143, 224 }, residual = { 138, 138, 138 } }
+    other = { 70, 165, 160 }, guitar = { 124, 179, 66 }, piano = { 79, 143, 224 }, residual = { 138, 138, 138 },
+    song = { 214, 196, 84 } }
   local HAS_COLOUR = 0x1000000
 
   --- Find a job's item and see that its stems hold what it plays by now. Fills `job`.
