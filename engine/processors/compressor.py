@@ -9,12 +9,10 @@ import numpy as np
 from pydantic import Field
 
 from engine.audio.buffer import Audio, AudioBuffer
-from engine.processors.gain_curve import FADED, GainCurve, decay, from_db, hops, one_pole, piecewise
-from engine.processors.level import TINY, Curve, Envelope
+from engine.processors.dynamics import above_knee, ballistics, level_db, reach
+from engine.processors.gain_curve import GainCurve, from_db, piecewise
+from engine.processors.level import Curve, Envelope
 from engine.processors.processor import Processor
-
-#: Length of the window in which the level is measured; long enough for one period of a bass at 50 Hz.
-_WINDOW_MS = 20.0
 
 
 @dataclass(frozen=True)
@@ -30,10 +28,8 @@ class Found:
 class Compressor(Processor):
     """Feed-forward compressor, linked over the channels.
 
-    Detection, gain computer with a quadratic knee and decoupled ballistics in the log domain follow
-    Giannoulis, Massberg, Reiss, "Digital Dynamic Range Compressor Design: A Tutorial and Analysis", J. AES
-    60(6), 2012. The level is an RMS over a window centred on the present, so the detector adds no delay of
-    its own to the attack. The make-up gain is constant and brings the gated RMS level back to where it was.
+    Detection, knee and ballistics are those of the module `dynamics`. The make-up gain is constant and brings
+    the gated RMS level back to where it was.
     """
 
     effect: ClassVar[str] = "compressor"
@@ -53,9 +49,9 @@ class Compressor(Processor):
         level = envelope.gated_db
         if level is None:
             return None
-        reach = hops(_WINDOW_MS + FADED * (self.attack_ms + self.release_ms), rate)
         threshold_db = level + self.threshold_db
-        gain = piecewise(lambda power: self._gain(power, threshold_db, rate), [envelope.power], reach)
+        margin = reach(self.attack_ms, self.release_ms, rate)
+        gain = piecewise(lambda power: self._gain(power, threshold_db, rate), [envelope.power], margin)
         curve = GainCurve(gain, envelope.hop_length)
         if not curve.is_audible:
             return None
@@ -72,20 +68,13 @@ class Compressor(Processor):
 
     def _gain(self, power: Curve, threshold_db: float, hops_per_second: float) -> Curve:
         """Linear gain without make-up: level, gain computer, ballistics."""
-        from scipy.ndimage import uniform_filter1d
-
-        window = round(hops(_WINDOW_MS, hops_per_second)) | 1
-        level = np.maximum(uniform_filter1d(power, window, mode="constant"), np.float32(TINY))
-        wanted = self.static_reduction_db(10 * np.log10(level) - np.float32(threshold_db))
-        held = decay(wanted, hops(self.release_ms, hops_per_second))
-        return from_db(-one_pole(held, hops(self.attack_ms, hops_per_second)))
+        over_db = level_db(power, hops_per_second) - np.float32(threshold_db)
+        reduction = self.static_reduction_db(over_db)
+        return from_db(-ballistics(reduction, self.attack_ms, self.release_ms, hops_per_second))
 
     def static_reduction_db(self, over_db: Curve) -> Curve:
-        """Gain reduction at a steady level `over_db` above the threshold (equation 4 of the paper)."""
-        slope = np.float32(1 - 1 / self.ratio)
-        half = np.float32(max(self.knee_db, 1e-3) / 2)
-        bend = (over_db + half).clip(0, 2 * half)
-        reduction = slope * (bend**2 / (4 * half) + np.maximum(over_db - half, 0))
+        """Gain reduction at a steady level `over_db` above the threshold."""
+        reduction = np.float32(1 - 1 / self.ratio) * above_knee(over_db, self.knee_db)
         return np.asarray(np.minimum(reduction, np.float32(self.max_reduction_db)), np.float32)
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:

@@ -11,14 +11,13 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
+from engine.processors.crossover import below, reach
 from engine.processors.level import decibels, gated_level_db, hop_length, hop_power
 from engine.processors.processor import Processor
 
 _OVERSAMPLING = 4
 #: A band below this share of the sample rate needs no oversampling: its harmonics don't reach half the rate.
 _LOW_BAND = 1 / 64
-#: Half the length of a band filter, in periods of its edge; the transition is then about an octave wide.
-_FILTER_PERIODS = 1.5
 #: A band this far below the whole stem is empty.
 _EMPTY_DB = 50.0
 #: The mean over this time, as the standard deviation of a Gaussian, is the DC that is taken out.
@@ -93,7 +92,7 @@ class Saturation(Processor):
     def _bands(self, source: AudioBuffer) -> Iterator[tuple[int, Audio, Audio]]:
         """(start, block, what is driven of it) over the recording."""
         edges = [edge for edge in (self.below_hz, self.above_hz) if edge is not None]
-        context = int(2 * _FILTER_PERIODS / min(edges) * source.sample_rate) if edges else 0
+        context = sum(reach(edge, source.sample_rate) for edge in edges)
         for start in range(0, source.frames, BLOCK_FRAMES):
             stop = min(start + BLOCK_FRAMES, source.frames)
             block = source.read(start - context, stop + context)
@@ -102,7 +101,8 @@ class Saturation(Processor):
 
     def _band(self, block: Audio, sample_rate: int) -> Audio:
         """The part of the signal that is driven."""
-        return _below(_above(block, self.above_hz, sample_rate), self.below_hz, sample_rate)
+        band = _above(block, self.above_hz, sample_rate)
+        return band if self.below_hz is None else below(band, self.below_hz, sample_rate)
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:
         """The block with its distortion."""
@@ -130,22 +130,9 @@ class Saturation(Processor):
         }
 
 
-def _below(block: Audio, edge_hz: float | None, sample_rate: int) -> Audio:
-    """What is below `edge_hz`, in phase with `block`; all of it without an edge or with one too high."""
-    from scipy.signal import firwin, oaconvolve
-
-    if edge_hz is None or edge_hz >= 0.45 * sample_rate:
-        return block
-    taps = 2 * math.ceil(_FILTER_PERIODS / edge_hz * sample_rate) + 1
-    lowpass = firwin(taps, edge_hz, fs=sample_rate).astype(np.float32)
-    return np.asarray(oaconvolve(block, lowpass[None], "full", axes=1), np.float32)[
-        :, taps // 2 : taps // 2 + block.shape[1]
-    ]
-
-
 def _above(block: Audio, edge_hz: float | None, sample_rate: int) -> Audio:
     """What is above `edge_hz`, in phase with `block`; all of it without an edge."""
-    return block if edge_hz is None else block - _below(block, edge_hz, sample_rate)
+    return block if edge_hz is None else block - below(block, edge_hz, sample_rate)
 
 
 def _slow_mean(block: Audio, sample_rate: int) -> Audio:
