@@ -10,13 +10,17 @@ The rules are those of `demucs.apply.apply_model` (demucs 4), and so are the sam
 - Every member of a bag makes its own passes; members are blended with one weight per source.
 
 `apply_model` holds the recording and every pass in memory at once. Here each pass keeps one segment, and all
-passes move through the recording together.
+passes move through the recording together. Segments depend on nothing but the recording, so several may be
+computed at once; they are added up in one order all the same, and the samples stay the same.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
 
@@ -71,7 +75,6 @@ class Run:
                 "Choose a smaller overlap or a longer segment.",
             )
         self._starts = range(-lead, frames, self._stride)
-        self._next = 0
         self._window = member.window()
         self._sum: Audio | None = None
         self._weight = np.zeros(member.segment_frames, np.float32)
@@ -84,20 +87,29 @@ class Run:
         """How many segments the whole pass takes."""
         return len(self._starts)
 
-    def advance(self, read: Read, batch: int) -> int:
-        """Run the next segments, at most `batch` in one call of the model; returns how many that were."""
-        starts = self._starts[self._next : self._next + batch]
-        self._next += len(starts)
-        for length, group in itertools.groupby(
-            starts, lambda start: self._member.valid_length(self._chunk(start))
-        ):
-            chunks = list(group)
-            estimates = self._member.forward(
-                np.stack([self._context(read, start, length) for start in chunks])
+    def batches(self, batch: int) -> Iterator[tuple[Sequence[int], int]]:
+        """All segments in turn, at most `batch` at a time: their starts, and the frames they finish."""
+        for first in range(0, len(self._starts), batch):
+            starts = self._starts[first : first + batch]
+            yield starts, sum(done - lead for lead, done in map(self._finished, starts))
+
+    def contexts(self, read: Read, starts: Sequence[int]) -> list[Audio]:
+        """What the model is given for the segments at `starts`: one array per length of context."""
+        return [
+            np.stack([self._context(read, start, length) for start in group])
+            for length, group in itertools.groupby(
+                starts, lambda start: self._member.valid_length(self._chunk(start))
             )
-            for start, estimate in zip(chunks, estimates, strict=True):
-                self._accumulate(start, estimate)
-        return len(starts)
+        ]
+
+    def compute(self, contexts: list[Audio]) -> list[Audio]:
+        """The model's estimates, one per segment. It changes nothing here, so any thread may call it."""
+        return [estimate for context in contexts for estimate in self._member.forward(context)]
+
+    def accept(self, starts: Sequence[int], estimates: list[Audio]) -> None:
+        """Add the estimates of the segments at `starts`, which follow those accepted before."""
+        for start, estimate in zip(starts, estimates, strict=True):
+            self._accumulate(start, estimate)
 
     def take(self, count: int) -> Audio:
         """Remove and return the next `count` finished frames, shape (sources, channels, count)."""
@@ -108,6 +120,11 @@ class Run:
 
     def _chunk(self, start: int) -> int:
         return min(self._member.segment_frames, self._frames - start)
+
+    def _finished(self, start: int) -> tuple[int, int]:
+        """The frames `[lead, done)` of the segment at `start` to which no later segment adds."""
+        done = self._chunk(start) if start + self._stride >= self._frames else self._stride
+        return min(max(-start, 0), done), done
 
     def _context(self, read: Read, start: int, length: int) -> Audio:
         """`length` frames around the chunk that begins at `start`; silence beyond the recording."""
@@ -126,9 +143,7 @@ class Run:
         self._sum[..., :count] += self._window[:count] * estimate[..., margin : margin + count]
         self._weight[:count] += self._window[:count]
 
-        last = start + self._stride >= self._frames
-        done = count if last else self._stride
-        lead = min(max(-start, 0), done)
+        lead, done = self._finished(start)
         finished = self._sum[..., lead:done] / self._weight[lead:done]
         for held in (self._sum, self._weight):
             held[..., :-done] = held[..., done:]
@@ -139,7 +154,7 @@ class Run:
 
 
 def overlap_add(
-    members: Sequence[Member],
+    members: Sequence[Member | None],
     read: Read,
     frames: int,
     *,
@@ -150,11 +165,13 @@ def overlap_add(
     progress: Callable[[int, int], None],
     cancel: Callable[[], None],
     batch: int = 1,
+    workers: int = 1,
 ) -> Iterator[tuple[int, Audio]]:
     """Yield `(start, block)` in order, blocks of shape (sources, channels, n) that cover the recording once.
 
     Args:
-        members: the models of a bag, or a single one.
+        members: the models of a bag, or a single one; None for one that is left out, which changes nothing
+            for the others.
         read: gives the recording; see `Read`.
         frames: length of the recording.
         sample_rate: in Hz; the random shifts are at most half a second.
@@ -164,40 +181,85 @@ def overlap_add(
         progress: called with (segments done, segments in all), first with none done.
         cancel: called before each batch; it raises to stop.
         batch: segments per call of a model. More than 1 pays on a GPU and is slower on a CPU.
+        workers: calls of a model that run at once, each in a thread of its own; 1 for the caller's thread.
 
-    Memory is a few segments per pass, and there are `len(members) * max(shifts, 1)` passes.
+    Memory is a few segments per pass and worker, and there are `len(members) * max(shifts, 1)` passes.
     """
     longest_shift = int(0.5 * sample_rate)
     random = Random(seed)
-    passes: list[list[Run]] = []
+    passes: list[tuple[Member, list[Run]]] = []
     for member in members:
         leads = [longest_shift - random.randint(0, longest_shift) for _ in range(shifts)] or [0]
-        passes.append([Run(member, frames, lead, overlap) for lead in leads])
-    runs = list(itertools.chain.from_iterable(passes))
-    totals = [sum(weights) for weights in zip(*(member.weights for member in members), strict=True)]
+        if member is not None:
+            passes.append((member, [Run(member, frames, lead, overlap) for lead in leads]))
+    runs = list(itertools.chain.from_iterable(shifted for _, shifted in passes))
+    totals = [sum(weights) for weights in zip(*(member.weights for member, _ in passes), strict=True)]
 
     done, total = 0, sum(run.segments for run in runs)
     progress(done, total)
     start = 0
-    while start < frames:
-        for run in runs:
-            while not run.ready_frames:
-                cancel()
-                done += run.advance(read, batch)
-                progress(done, total)
-        count = min(run.ready_frames for run in runs)
-        blend = np.float32(0)
-        for member, shifted in zip(members, passes, strict=True):
-            # The order of these operations is upstream's; another one differs in the last bit.
-            mean = shifted[0].take(count).copy()
-            for run in shifted[1:]:
-                mean += run.take(count)
-            mean /= np.float32(len(shifted))
-            mean *= _per_source(member.weights)
-            blend = blend + mean
-        blend /= _per_source(totals)
-        yield start, blend
-        start += count
+    with contextlib.closing(_accepted(_order(runs, frames, batch), read, workers)) as accepted:
+        while start < frames:
+            for run in runs:
+                while not run.ready_frames:
+                    cancel()
+                    done += next(accepted)
+                    progress(done, total)
+            count = min(run.ready_frames for run in runs)
+            blend = np.float32(0)
+            for member, shifted in passes:
+                # The order of these operations is upstream's; another one differs in the last bit.
+                mean = shifted[0].take(count).copy()
+                for run in shifted[1:]:
+                    mean += run.take(count)
+                mean /= np.float32(len(shifted))
+                mean *= _per_source(member.weights)
+                blend = blend + mean
+            blend /= _per_source(totals)
+            yield start, blend
+            start += count
+
+
+def _order(runs: Sequence[Run], frames: int, batch: int) -> Iterator[tuple[Run, Sequence[int]]]:
+    """Every run's segments in the order in which `overlap_add` needs them, known before any is computed."""
+    rest = [run.batches(batch) for run in runs]
+    ready = [0] * len(runs)
+    while frames > 0:
+        for index, run in enumerate(runs):
+            while not ready[index]:
+                starts, finished = next(rest[index])
+                ready[index] += finished
+                yield run, starts
+        count = min(ready)
+        ready = [have - count for have in ready]
+        frames -= count
+
+
+def _accepted(order: Iterator[tuple[Run, Sequence[int]]], read: Read, workers: int) -> Iterator[int]:
+    """Compute segments in `order` and hand each batch to its run; yields how many segments those were."""
+    if workers == 1:
+        for run, starts in order:
+            run.accept(starts, run.compute(run.contexts(read, starts)))
+            yield len(starts)
+        return
+    waiting: deque[tuple[Run, Sequence[int], Future[list[Audio]]]] = deque()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="separate")
+    try:
+        for run, starts in order:
+            waiting.append((run, starts, pool.submit(run.compute, run.contexts(read, starts))))
+            # As many again stand ready, so that no worker waits for what happens to a finished segment.
+            if len(waiting) == 2 * workers:
+                yield _first(waiting)
+        while waiting:
+            yield _first(waiting)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _first(waiting: deque[tuple[Run, Sequence[int], Future[list[Audio]]]]) -> int:
+    run, starts, future = waiting.popleft()
+    run.accept(starts, future.result())
+    return len(starts)
 
 
 def _per_source(values: Sequence[float]) -> Audio:

@@ -56,9 +56,10 @@ def members(models, weights):
     ]
 
 
-def streamed(models, weights, mix, shifts, overlap, seed=1, batch=1):
+def streamed(models, weights, mix, shifts, overlap, seed=1, batch=1, workers=1, only=None):
+    bag = members(models, weights)
     blocks = overlap_add(
-        members(models, weights),
+        [member if only is None or index in only else None for index, member in enumerate(bag)],
         lambda start, stop: mix[:, start:stop],
         mix.shape[1],
         sample_rate=SAMPLE_RATE,
@@ -68,6 +69,7 @@ def streamed(models, weights, mix, shifts, overlap, seed=1, batch=1):
         progress=lambda done, total: None,
         cancel=lambda: None,
         batch=batch,
+        workers=workers,
     )
     position, parts = 0, []
     for start, block in blocks:
@@ -114,6 +116,56 @@ def test_batches_change_nothing_but_rounding(noise, whole_segments):
     mix = noise(30_000, level=1.0)
     one, four = (streamed(models, ONE, mix, 1, 0.25, batch=batch) for batch in (1, 4))
     np.testing.assert_allclose(one, four, atol=1e-6)
+
+
+@pytest.mark.parametrize("workers", [2, 5])
+@pytest.mark.parametrize("frames", [1, 3440, 12_345])
+def test_segments_computed_at_once_give_the_same_bits(noise, workers, frames):
+    mix = noise(frames, level=1.0)
+    for shifts, weights in itertools.product([0, 2], [ONE, ONE_HOT]):
+        models = [Model(seed).eval() for seed in range(len(weights))]
+        one, many = (streamed(models, weights, mix, shifts, 0.25, workers=count) for count in (1, workers))
+        np.testing.assert_array_equal(one, many)
+
+
+def test_members_left_out_change_nothing_for_the_others(noise):
+    mix = noise(12_345, level=1.0)
+    models = [Model(seed).eval() for seed in range(4)]
+    whole = streamed(models, ONE_HOT, mix, 2, 0.25)
+    rows = [[1.0] * 4 for _ in range(4)]
+    for index in range(4):
+        alone = streamed(models, rows, mix, 2, 0.25, only=[index])
+        np.testing.assert_array_equal(alone[index], whole[index])
+
+
+def test_a_failure_in_a_worker_comes_out_and_ends_the_work(noise):
+    calls = []
+
+    def forward(batch):
+        calls.append(None)
+        if len(calls) > 4:
+            raise OptionError("broken", "mend it")
+        return batch[:, None]
+
+    member = Member(forward, (1.0,), 1000, lambda length: 1000)
+    mix = noise(100_000)
+    read = lambda start, stop: mix[:, start:stop]  # noqa: E731
+    with pytest.raises(OptionError, match="broken"):
+        list(
+            overlap_add(
+                [member],
+                read,
+                100_000,
+                sample_rate=SAMPLE_RATE,
+                overlap=0.25,
+                shifts=0,
+                seed=0,
+                progress=lambda done, total: None,
+                cancel=lambda: None,
+                workers=2,
+            )
+        )
+    assert len(calls) < 12
 
 
 def test_the_seed_decides(noise):
