@@ -103,3 +103,13 @@ def test_a_variable_that_is_empty_is_not_set() -> None:
 def test_a_variable_that_makes_no_sense_is_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(OptionError, match=name):
         choose({name: value})
+
+
+def test_a_whole_song_is_separated_only_where_a_quality_or_a_model_is_asked_for() -> None:
+    def fast(environment: dict[str, str] | None = None, **said: Any) -> Any:
+        return choose_settings(replace(NOTHING_SAID, **said), "whole", environment or {})
+
+    assert fast().model == "whole"
+    assert fast({"DEMUCS_MODEL": "htdemucs_ft"}).model == "whole"
+    assert fast(model="htdemucs_6s").model == "htdemucs_6s"
+    assert (fast(quality="draft").model, fast(quality="draft").separation.shifts) == ("htdemucs", 0)

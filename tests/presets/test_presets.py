@@ -33,7 +33,7 @@ def test_built_in_presets_load(name: str) -> None:
     assert preset.description
     assert preset.quality in QUALITIES
     assert set(preset.chains) <= set(STEMS)
-    for chain in (*preset.chains.values(), preset.mix.chain):
+    for chain in (preset.repair, *preset.chains.values(), preset.mix.chain):
         for step in chain:
             assert type(step) in effects().values()
 
@@ -122,3 +122,31 @@ def test_problems_become_preset_errors() -> None:
 def test_the_wide_bands_of_an_equaliser_survive_the_file() -> None:
     bands = load("balanced").settings()["chains"]["vocals"][1]["bands"]
     assert [band["kind"] for band in bands] == ["high_pass", "bell", "high_shelf"]
+
+
+def test_a_preset_may_repair_before_the_separation_and_work_on_the_whole_song(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    step = 'effect = "limiter"\n'
+    path.write_text(f'quality = "whole"\n[[repair]]\n{step}[[song]]\n{step}')
+    preset = load(str(path))
+    assert ([type(one).__name__ for one in preset.repair], list(preset.chains)) == (["Limiter"], ["song"])
+    path.write_text(f"[[song]]\n{step}")
+    assert load(str(path)).settings()["repair"] == []
+    assert load(str(path)).digest != preset.digest
+
+
+def test_fast_is_the_whole_song() -> None:
+    assert load("fast").quality == "whole"
+    assert "song" in load("fast").chains
+
+
+def test_a_mix_has_one_loudness(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[mix]\ntarget_lufs = -14.0\n")
+    assert load(str(path)).mix.target_lufs == -14.0
+    path.write_text("[mix]\ntarget_lufs = -14.0\nkeep_loudness = true\n")
+    with pytest.raises(PresetError, match=r"mine.toml, line 1: \[mix\]: 'keep_loudness' and 'target_lufs'"):
+        load(str(path))
+    path.write_text("[mix]\ntarget_lufs = 3.0\n")
+    with pytest.raises(PresetError, match="line 2: .*target_lufs = 3.0 is not allowed"):
+        load(str(path))

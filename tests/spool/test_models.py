@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
-from engine.errors import OptionError
+from engine.errors import OptionError, PresetError
 from engine.job import JobSpec
+from engine.processors.presets import load as load_preset
+from engine.quality import quality
 from engine.queue.records import Priority
 from engine.spool.models import SPOOL_VERSION, SpoolJob, UnfinishedJobError
 
@@ -95,3 +97,17 @@ def test_json_that_is_no_object_is_refused(data: bytes) -> None:
 def test_a_very_deep_file_is_refused() -> None:
     with pytest.raises(OptionError):
         SpoolJob.parse(b"[" * 400_000)
+
+
+def test_a_job_without_a_model_takes_what_the_presets_quality_asks_for() -> None:
+    whole = parse(preset="fast").spec()
+    assert whole.model == "whole"
+    given = parse(preset="fast", model="htdemucs", options={"shifts": 2}).spec()
+    assert (given.model, given.options.shifts) == ("htdemucs", 2)
+    assert parse(preset="maximum").spec().options == quality(load_preset("maximum").quality).options
+    assert parse(options={"shifts": 3}).spec().options.shifts == 3
+
+
+def test_an_unknown_preset_is_told_when_the_job_is_taken() -> None:
+    with pytest.raises(PresetError, match="Did you mean 'balanced'"):
+        parse(preset="balancd").spec()
