@@ -172,7 +172,7 @@ def test_a_whole_song_gets_the_chain_of_the_song(
 
 def test_a_whole_song_has_no_other_stem(make_song: MakeSong, run: Run, tmp_path: Path) -> None:
     source = make_song(44_100)
-    with pytest.raises(OptionError, match="whole song, which has no stem 'vocals'.*--quality standard"):
+    with pytest.raises(OptionError, match=r"whole song, which has no stem 'vocals'.*--quality standard"):
         run(source, model="whole", stems=("vocals",), preset="fast")
     assert not (tmp_path / "out").exists()
     assert list(delivered(run(source, model="whole", stems=("song",)))) == ["song"]

@@ -148,5 +148,5 @@ def test_a_mix_has_one_loudness(tmp_path: Path) -> None:
     with pytest.raises(PresetError, match=r"mine.toml, line 1: \[mix\]: 'keep_loudness' and 'target_lufs'"):
         load(str(path))
     path.write_text("[mix]\ntarget_lufs = 3.0\n")
-    with pytest.raises(PresetError, match="line 2: .*target_lufs = 3.0 is not allowed"):
+    with pytest.raises(PresetError, match=r"line 2: .*target_lufs = 3.0 is not allowed"):
         load(str(path))
