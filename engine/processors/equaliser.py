@@ -21,14 +21,19 @@ from engine.processors.filters import (
 )
 from engine.processors.processor import Processor
 
+#: "mixed" filters bands below this with minimum phase, the others with none.
+_LOW_HZ = 100.0
+#: A filter's ringing in silence ends here: -300 dB, above the numbers that processors handle slowly.
+_NOTHING = np.float32(1e-15)
+
 
 @dataclass
 class _Filter:
-    """A linear-phase FIR, or second-order sections and their state at frame `next_start`."""
+    """A linear-phase FIR, and second-order sections with their state at frame `next_start`."""
 
     bands: tuple[Band, ...]
-    taps: npt.NDArray[np.float32] | None = None
-    sections: npt.NDArray[np.float64] | None = None
+    taps: npt.NDArray[np.float32] | None
+    sections: npt.NDArray[np.float64] | None
     state: npt.NDArray[np.float64] | None = None
     next_start: int | None = None
 
@@ -36,8 +41,9 @@ class _Filter:
 class Equaliser(Processor):
     """Bands in series.
 
-    `phase` is "zero" (a linear-phase filter without its delay: nothing moves against the other stems) or
-    "minimum" (no ringing before an onset: for steep or low cuts on drums).
+    `phase` is "zero" (a linear-phase filter without its delay: nothing moves against the other stems),
+    "minimum" (no ringing before an onset, but phases turn around the band), or "mixed": minimum phase for
+    bands below 100 Hz, where the ringing before a kick would be long, and zero phase for the rest.
     """
 
     effect: ClassVar[str] = "equaliser"
@@ -45,25 +51,39 @@ class Equaliser(Processor):
     context_s: ClassVar[float] = HALF_LENGTH_S + 0.001
 
     bands: tuple[Band, ...] = Field((), description="kind, frequency_hz, gain_db, q or slope of each band")
-    phase: Literal["zero", "minimum"] = "zero"
+    phase: Literal["zero", "minimum", "mixed"] = "zero"
 
     def analyse(self, source: AudioBuffer) -> _Filter | None:
         """The filter for this sample rate; None if no band does anything at it."""
-        bands = active_bands(self.bands, source.sample_rate)
+        rate = source.sample_rate
+        bands = active_bands(self.bands, rate)
+        turning = tuple(band for band in bands if self._turns(band))
+        still = tuple(band for band in bands if not self._turns(band))
         if not bands:
             return None
-        if self.phase == "zero":
-            return _Filter(bands, taps=linear_phase(magnitude(bands, source.sample_rate), source.sample_rate))
-        sections = biquads(bands, source.sample_rate)
-        return _Filter(bands, sections=sections, state=np.zeros((len(sections), source.channels, 2)))
+        sections = biquads(turning, rate) if turning else None
+        return _Filter(
+            bands,
+            taps=linear_phase(magnitude(still, rate), rate) if still else None,
+            sections=sections,
+            state=None if sections is None else np.zeros((len(sections), source.channels, 2)),
+        )
+
+    def _turns(self, band: Band) -> bool:
+        """Whether this band is filtered with minimum phase."""
+        return self.phase == "minimum" or (self.phase == "mixed" and band.frequency_hz < _LOW_HZ)
 
     def render(self, block: Audio, start: int, sample_rate: int, found: _Filter) -> Audio:
         """Filter the block; the minimum-phase filter keeps its state from block to block."""
-        if found.taps is not None:
-            return zero_phase(block, found.taps)
+        # It goes first: its block needs no context, and the other one's ends lack some.
+        block = self._minimum_phase(block, start, sample_rate, found)
+        return block if found.taps is None else zero_phase(block, found.taps)
+
+    def _minimum_phase(self, block: Audio, start: int, sample_rate: int, found: _Filter) -> Audio:
+        if found.sections is None or found.state is None:
+            return block
         from scipy.signal import sosfilt
 
-        assert found.state is not None
         if found.next_start != start:
             found.state[:] = 0.0
         # The state belongs to the first frame of the next block, whose context overlaps the end of this one.
@@ -72,7 +92,9 @@ class Equaliser(Processor):
         first, found.state = sosfilt(found.sections, block[:, :ahead], axis=-1, zi=found.state)
         rest, _ = sosfilt(found.sections, block[:, ahead:], axis=-1, zi=found.state)
         found.next_start = start + ahead
-        return np.concatenate((first, rest), axis=1).astype(np.float32)
+        filtered: Audio = np.concatenate((first, rest), axis=1).astype(np.float32)
+        filtered[np.abs(filtered) < _NOTHING] = 0
+        return filtered
 
     def describe(self, found: _Filter) -> dict[str, Any]:
         """The bands in use."""

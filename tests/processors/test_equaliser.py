@@ -82,6 +82,19 @@ def test_minimum_phase_does_not_ring_before() -> None:
     assert not out[: out.size // 2].any()
 
 
+def test_mixed_phase_rings_before_nothing_low_and_turns_nothing_high() -> None:
+    low, high = Band(kind="high_pass", frequency_hz=40), Band(kind="bell", frequency_hz=2000, gain_db=6)
+    for_low = Equaliser(bands=(low,), phase="mixed").apply(impulse(RATE), RATE)[0]
+    assert not for_low[: for_low.size // 2].any()
+    for_high = Equaliser(bands=(high,), phase="mixed").apply(impulse(RATE), RATE)
+    np.testing.assert_array_equal(for_high, Equaliser(bands=(high,)).apply(impulse(RATE), RATE))
+    both = Equaliser(bands=(high, low), phase="mixed")
+    assert db(response(both, 2000)) == pytest.approx(6, abs=0.05)
+    assert abs(np.angle(response(both, 2000), deg=True)) < 2
+    expected = response(Equaliser(bands=(low,), phase="minimum"), 40)
+    assert abs(response(both, 40) - expected) < 0.01
+
+
 def test_bands_in_series_add_in_db() -> None:
     one = Band(kind="bell", frequency_hz=1000, gain_db=3)
     two = Band(kind="low_shelf", frequency_hz=2000, gain_db=-2)
