@@ -19,8 +19,6 @@ _FILTER_S = 0.003
 _AVERAGE_MS = 4.0
 _SMOOTH_MS = 4.0
 _AROUND_MS = 20.0
-#: Quieter than this relative to the stem's gated level is breath and hiss, not a sibilant.
-_FLOOR_DB = -40.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +32,9 @@ class Deess(Processor):
     """Split-band de-esser with a relative threshold, linked over the channels.
 
     A sibilant is where the band is louder than `threshold_db` relative to the rest of the spectrum, which
-    holds for a whispered one as for a shouted one; each dB above lowers the band by one dB, up to `range_db`.
+    holds for a whispered one as for a shouted one, and louder than `floor_db` relative to the stem: what is
+    softer is breath, hiss, or an s that was tamed before. Each dB above both lowers the band by one dB, up to
+    `range_db`.
     The band is split off by a linear-phase FIR filter whose delay is taken out. What is taken away is
     subtracted, so that the signal is left bit-exact while nothing is to be done.
     """
@@ -44,6 +44,7 @@ class Deess(Processor):
     context_s: ClassVar[float] = 2 * _FILTER_S
 
     threshold_db: float = Field(-6.0, ge=-40, le=40, description="band relative to the rest of the spectrum")
+    floor_db: float = Field(-40.0, ge=-60, le=20, description="band relative to the stem's gated RMS level")
     range_db: float = Field(8.0, ge=0, le=30, description="never lowers the band by more than this")
     low_hz: float = Field(4000.0, ge=1000, le=20000, description="where the band begins")
     high_hz: float = Field(14000.0, ge=2000, le=96000, description="where the band ends")
@@ -80,8 +81,10 @@ class Deess(Processor):
         average = round(hops(_AVERAGE_MS, hops_per_second))
         band_db = 10 * np.log10(np.maximum(hann(band, average), np.float32(TINY)))
         rest_db = 10 * np.log10(np.maximum(hann(rest, average), np.float32(TINY)))
-        over_db = (band_db - rest_db - np.float32(self.threshold_db)).clip(0, self.range_db)
-        over_db[band_db < level_db + _FLOOR_DB] = 0
+        over_db = band_db - np.maximum(
+            rest_db + np.float32(self.threshold_db), np.float32(level_db + self.floor_db)
+        )
+        over_db = over_db.clip(0, self.range_db)
         return from_db(-hann(over_db, round(hops(_SMOOTH_MS, hops_per_second))))
 
     def render(self, block: Audio, start: int, sample_rate: int, found: Found) -> Audio:

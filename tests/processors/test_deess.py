@@ -82,6 +82,14 @@ def test_hiss_in_pauses_is_not_a_sibilant():
     assert Deess().analyse(AudioBuffer.of(dry, SR)) is None
 
 
+def test_sibilants_that_are_soft_already_stay():
+    dry = vowels() + sibilants()
+    found = [Deess(floor_db=floor).analyse(AudioBuffer.of(dry, SR)) for floor in (-40, -6, 10)]
+    assert found[0].curve.lowest_db == pytest.approx(-8, abs=0.01)
+    assert found[0].curve.lowest_db < found[1].curve.lowest_db < -0.5
+    assert found[2] is None
+
+
 def test_a_quieter_voice_comes_out_quieter_and_otherwise_the_same():
     dry = vowels() + sibilants()
     loud, quiet = Deess().apply(dry, SR), Deess().apply(dry * np.float32(0.1), SR)
