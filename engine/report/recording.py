@@ -1,0 +1,34 @@
+"""load_recording: any audio file, or a range of it, as an AudioBuffer on disk; silence is welcome here."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from engine.audio.buffer import AudioBuffer
+from engine.audio.decode import DecodeError, decode
+from engine.audio.probe import probe
+from engine.errors import InputError
+
+
+def load_recording(path: Path, into: Path, start: int = 0, stop: int | None = None) -> AudioBuffer:
+    """Decode the frames `[start, stop)` of `path` into a new buffer file at `into`.
+
+    A file that ends early is filled up with silence. Raises InputError for what can't be read.
+    """
+    info = probe(path)
+    frames = (info.frames if stop is None else stop) - start
+    if frames < 1 or start < 0:
+        raise InputError(f"{path} has no frames from {start} to {stop}.", "Choose a range within it.")
+    buffer = AudioBuffer.create(into, info.channels, frames, info.sample_rate)
+    done = 0
+    try:
+        with closing(decode(path, info.decoder, info.channels, start)) as blocks:
+            while done < frames and (block := next(blocks, None)) is not None:
+                block = block[:, : frames - done]
+                buffer.write(done, block)
+                done += block.shape[1]
+    except DecodeError as error:
+        into.unlink(missing_ok=True)
+        raise InputError(f"{path} can't be decoded: {error}.", "Copy or export the file again.") from error
+    return buffer
