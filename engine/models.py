@@ -26,6 +26,8 @@ class ModelHandle:
     digest: str
     #: Load it; the callback receives one sentence per fallback that was taken.
     load: Callable[[Callable[[str], None]], Separator]
+    #: A handle on as much of a bag as gives these stems alone; None where that is no less work.
+    part: Callable[[tuple[str, ...]], ModelHandle | None] = lambda stems: None
 
     @classmethod
     def of(cls, separator: Separator) -> ModelHandle:
@@ -65,16 +67,26 @@ def open_model(name: str, options: SeparationOptions, device: str) -> ModelHandl
     if installed is None:
         raise ModelError(f"The weights of '{name}' are not installed.", f"Run: stemfix models pull {name}")
 
-    def load(note: Callable[[str], None]) -> Separator:
-        from engine.separation.demucs import DemucsSeparator
-        from engine.separation.device import pick_device
+    from engine.separation.backend import load_separator
+    from engine.separation.bag import members_for, part_digest
 
-        members, bag_weights = weights.load_models(installed)
-        return DemucsSeparator(
-            name, members, bag_weights, installed.digest, options, pick_device(device), note=note
+    card = installed.card
+
+    def part(stems: tuple[str, ...]) -> ModelHandle | None:
+        if len(members_for(card, stems)) == len(card.members):
+            return None
+        digest = part_digest(installed.digest, stems)
+        return ModelHandle(
+            name, stems, digest, lambda note: load_separator(installed, options, device, note, stems)
         )
 
-    return ModelHandle(name, installed.card.sources, installed.digest, load)
+    return ModelHandle(
+        name,
+        card.sources,
+        installed.digest,
+        lambda note: load_separator(installed, options, device, note),
+        part,
+    )
 
 
 class WarmModels:
@@ -93,9 +105,7 @@ class WarmModels:
 
     def __call__(self, name: str, options: SeparationOptions, device: str) -> ModelHandle:
         """See `ModelProvider`."""
-        handle = (self._provider or open_model)(name, options, device)
-        key = (handle.digest, options, device)
-        return replace(handle, load=lambda note: self._load(key, handle, note))
+        return self._warm((self._provider or open_model)(name, options, device), options, device)
 
     @property
     def loaded(self) -> str | None:
@@ -107,6 +117,15 @@ class WarmModels:
         """Give the model's memory back; the next job loads it again."""
         with self._lock:
             self._key, self._separator = None, None
+
+    def _warm(self, handle: ModelHandle, options: SeparationOptions, device: str) -> ModelHandle:
+        key = (handle.digest, options, device)
+
+        def part(stems: tuple[str, ...]) -> ModelHandle | None:
+            found = handle.part(stems)
+            return None if found is None else self._warm(found, options, device)
+
+        return replace(handle, load=lambda note: self._load(key, handle, note), part=part)
 
     def _load(
         self, key: tuple[str, SeparationOptions, str], handle: ModelHandle, note: Callable[[str], None]

@@ -36,7 +36,7 @@ from engine.processors.presets import processors
 from engine.progress import Progress, Stage
 from engine.publish import Delivery, find_finished, job_key, make_report, write_results
 from engine.separation.cache import default_cache, stem_key
-from engine.separation.stems import RESIDUAL, separate_stems
+from engine.separation.stems import RESIDUAL, ResidualMode, separate_stems
 from engine.source_range import frame_range
 from engine.steps import Aligned, Enhanced, Read, Repaired, Separated
 from engine.workspace import Workspace, job_name
@@ -142,12 +142,16 @@ class Job:
             return Separated(repaired=repaired, stems=(SONG,), residual_db=None, cache="off", device="none")
         spec = self.spec
         cache = default_cache() if spec.use_cache else None
+        # Where less than the whole model gives what is wanted, no residual is known to be shared.
+        part = self.model.part(self.wanted) if spec.residual == "share" else None
+        model = part or self.model
+        residual: ResidualMode = "rest" if part else spec.residual
         key = stem_key(
             source_digest=repaired.digest,
-            model_digest=self.model.digest,
+            model_digest=model.digest,
             options=spec.options,
             seed=spec.seed,
-            residual=spec.residual,
+            residual=residual,
         )
         with self._step("separate") as clock:
             folder = work.fresh_folder("stems")
@@ -156,13 +160,13 @@ class Job:
             if cached:
                 stems, residual_db = cached.buffers, cached.residual_db
             else:
-                separator = self.model.load(self._note)
+                separator = model.load(self._note)
                 made = separate_stems(
                     self._recording(work, repaired),
                     separator,
                     folder,
                     seed=spec.seed,
-                    residual=spec.residual,
+                    residual=residual,
                     progress=self._progress,
                 )
                 stems, residual_db = made.buffers, made.residual_db

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from engine.audio.output_format import OutputFormat
 from engine.errors import OptionError
 from engine.models import WHOLE
-from engine.separation.separator import SeparationOptions
+from engine.separation.separator import Precision, SeparationOptions
 
 
 class Quality(BaseModel):
@@ -23,9 +23,15 @@ class Quality(BaseModel):
 
 
 def _quality(
-    name: str, description: str, model: str, overlap: float, shifts: int, output_format: OutputFormat
+    name: str,
+    description: str,
+    model: str,
+    overlap: float,
+    shifts: int,
+    output_format: OutputFormat,
+    precision: Precision = "full",
 ) -> tuple[str, Quality]:
-    options = SeparationOptions(overlap=overlap, shifts=shifts)
+    options = SeparationOptions(overlap=overlap, shifts=shifts, precision=precision)
     return name, Quality(
         name=name, description=description, model=model, options=options, output_format=output_format
     )
@@ -39,8 +45,10 @@ QUALITIES: dict[str, Quality] = dict(
         ),
         _quality("production", "fine-tuned bag of four", "htdemucs_ft", 0.25, 2, OutputFormat.FLOAT32),
         _quality("standard", "one model, upstream's settings", "htdemucs", 0.25, 1, OutputFormat.FLOAT32),
-        _quality("development", "quick, small files", "htdemucs", 0.15, 1, OutputFormat.PCM16),
-        _quality("draft", "the fastest that the machine has", "htdemucs", 0.10, 0, OutputFormat.FLOAT32),
+        _quality("development", "quick, small files", "htdemucs", 0.15, 1, OutputFormat.PCM16, "reduced"),
+        _quality(
+            "draft", "the fastest that the machine has", "htdemucs", 0.10, 0, OutputFormat.FLOAT32, "reduced"
+        ),
         # Its options hold where a model is asked for all the same.
         _quality("whole", "no separation: the song itself", WHOLE, 0.25, 1, OutputFormat.FLOAT32),
     ]

@@ -60,6 +60,7 @@ def choose_settings(options: JobOptions, preset_quality: str, environment: Mappi
         overlap=settle(options.overlap, "DEMUCS_OVERLAP", _overlap, chosen.options.overlap),
         shifts=settle(options.shifts, "DEMUCS_SHIFTS", _shifts, chosen.options.shifts),
         segment_s=options.segment if options.segment is not None else chosen.options.segment_s,
+        precision=chosen.options.precision,
     )
     output_format = settle(options.output_format, "USE_FLOAT32", _float32, chosen.output_format)
     return JobSettings(chosen.name, model, separation, output_format, tuple(notes))

@@ -111,6 +111,7 @@ class WatchSettings(BaseModel):
                 overlap=options.overlap if self.overlap is None else self.overlap,
                 shifts=options.shifts if self.shifts is None else self.shifts,
                 segment_s=options.segment_s if self.segment_s is None else self.segment_s,
+                precision=options.precision,
             ),
             seed=self.seed,
             stems=self.stems,

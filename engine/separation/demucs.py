@@ -29,7 +29,8 @@ class DemucsSeparator:
 
     Args:
         name: the model's name in the registry.
-        models: `torch.nn.Module`s as demucs loads them; they share sources, sample rate and channels.
+        models: `torch.nn.Module`s as demucs loads them; they share sources, sample rate and channels. None
+            stands for a member of the bag that no wanted stem needs.
         weights: for every model one weight per source.
         digest: SHA-256 over the weights.
         options: see `SeparationOptions`.
@@ -37,6 +38,7 @@ class DemucsSeparator:
         note: told in one sentence of each step back when a GPU runs out of memory: fewer segments at a time,
             then single segments on the CPU, then all that is left of the recording.
         batch: segments per call of a model at most; None for what suits the device.
+        stems: the sources to give, in the models' order; None for all.
 
     Raises:
         ModelError: the models don't fit together, or give samples that are not finite (from `separate`).
@@ -54,14 +56,15 @@ class DemucsSeparator:
         device: str,
         note: Callable[[str], None] | None = None,
         batch: int | None = None,
+        stems: Sequence[str] | None = None,
     ) -> None:
         import torch
 
-        _check_bag(name, models, weights)
+        first = _check_bag(name, models, weights, stems)
         self.name = name
-        self.sources: tuple[str, ...] = tuple(models[0].sources)
-        self.sample_rate = int(models[0].samplerate)
-        self.channels = int(models[0].audio_channels)
+        self.sources: tuple[str, ...] = tuple(first.sources) if stems is None else tuple(stems)
+        self.sample_rate = int(first.samplerate)
+        self.channels = int(first.audio_channels)
         self.digest = digest
         self.options = options
         self.device = device
@@ -71,9 +74,14 @@ class DemucsSeparator:
         self._batch = self._wanted_batch
         #: Segments in a row that did not fit the GPU.
         self._misfits = 0
-        self._models = [model.eval() for model in models]
+        self._models: list[Any] = [None if model is None else model.eval() for model in models]
+        self._source_count = len(first.sources)
+        #: Where the sources lie in what a model gives; None for all of it.
+        self._columns = None if stems is None else [first.sources.index(stem) for stem in stems]
+        columns = range(len(first.sources)) if self._columns is None else self._columns
         self._members = [
-            self._member(index, tuple(float(weight) for weight in row)) for index, row in enumerate(weights)
+            None if models[index] is None else self._member(index, tuple(float(row[at]) for at in columns))
+            for index, row in enumerate(weights)
         ]
         threads = thread_count()
         if threads is not None:
@@ -108,7 +116,7 @@ class DemucsSeparator:
             batch=self._batch,
         )
         for start, block in blocks:
-            yield start, level.undo(block)
+            yield start, level.undo(block, self._source_count)
 
     def _member(self, index: int, weights: tuple[float, ...]) -> Member:
         """The rules by which upstream chooses a model's segment and the context of a shorter chunk."""
@@ -130,6 +138,8 @@ class DemucsSeparator:
 
     def _forward(self, index: int, batch: Audio) -> Audio:
         estimate = self._fit(index, batch)
+        if self._columns is not None:
+            estimate = estimate[:, self._columns]
         if not np.isfinite(estimate).all():
             raise ModelError(
                 f"The model {self.name} gave samples that are not numbers; its weights are likely damaged.",
@@ -205,7 +215,8 @@ class DemucsSeparator:
 
     def _move(self, device: str) -> None:
         for model in self._models:
-            model.to(device)
+            if model is not None:
+                model.to(device)
 
     def _free_memory(self) -> None:
         import torch
@@ -229,17 +240,26 @@ class DemucsSeparator:
             self._place()
 
 
-def _check_bag(name: str, models: Sequence[Any], weights: Sequence[Sequence[float]]) -> None:
+def _check_bag(
+    name: str, models: Sequence[Any], weights: Sequence[Sequence[float]], stems: Sequence[str] | None
+) -> Any:
+    """The first member, whose facts are those of all. Raises ModelError if the members don't fit together."""
     remedy = f"Run: stemfix models verify {name}"
-    if not models:
+    present = [model for model in models if model is not None]
+    if not present:
         raise ModelError(f"The model {name} is empty.", remedy)
+    first = present[0]
     for fact in ("sources", "samplerate", "audio_channels"):
-        if any(getattr(model, fact) != getattr(models[0], fact) for model in models):
+        if any(getattr(model, fact) != getattr(first, fact) for model in present):
             raise ModelError(f"The members of the model {name} differ in their {fact}.", remedy)
-    if len(weights) != len(models) or any(len(row) != len(models[0].sources) for row in weights):
+    if len(weights) != len(models) or any(len(row) != len(first.sources) for row in weights):
         raise ModelError(f"The model {name} needs one weight per member and source.", remedy)
-    if any(not math.isfinite(total) or total == 0 for total in map(sum, zip(*weights, strict=True))):
+    wanted = range(len(first.sources)) if stems is None else [first.sources.index(stem) for stem in stems]
+    rows = [row for model, row in zip(models, weights, strict=True) if model is not None]
+    totals = [sum(row[source] for row in rows) for source in wanted]
+    if any(not math.isfinite(total) or total == 0 for total in totals):
         raise ModelError(f"The weights of the model {name} leave a source without any member.", remedy)
+    return first
 
 
 def _always(frames: int) -> Callable[[int], int]:

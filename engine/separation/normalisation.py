@@ -55,12 +55,14 @@ class Normalisation:
         normalised: Audio = (audio - np.float32(self.mean)) / np.float32(self.std)
         return normalised
 
-    def undo(self, stems: Audio) -> Audio:
+    def undo(self, stems: Audio, sources: int | None = None) -> Audio:
         """From the model's level to the recording's; `stems` has shape (sources, channels, n).
+
+        `sources` is how many the model has, if these are not all.
 
         Upstream adds the whole mean back to every stem, so that four stems sum to the mix plus three times
         its mean. Here each gets its part of it. This is the one deliberate difference from upstream; giving
         the mean to the residual instead would make the model's residual look larger than it is.
         """
-        restored: Audio = stems * np.float32(self.std) + np.float32(self.mean / stems.shape[0])
+        restored: Audio = stems * np.float32(self.std) + np.float32(self.mean / (sources or len(stems)))
         return restored

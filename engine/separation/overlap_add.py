@@ -19,7 +19,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from random import Random
@@ -235,7 +235,9 @@ def _order(runs: Sequence[Run], frames: int, batch: int) -> Iterator[tuple[Run, 
         frames -= count
 
 
-def _accepted(order: Iterator[tuple[Run, Sequence[int]]], read: Read, workers: int) -> Iterator[int]:
+def _accepted(
+    order: Iterator[tuple[Run, Sequence[int]]], read: Read, workers: int
+) -> Generator[int, None, None]:
     """Compute segments in `order` and hand each batch to its run; yields how many segments those were."""
     if workers == 1:
         for run, starts in order:

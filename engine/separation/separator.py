@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.audio.buffer import Audio, AudioBuffer
 
+#: How near a separation stays to the model's arithmetic in 32 bits: `full` at least 80 dB SNR from it,
+#: `reduced` at least 35 dB, which is where 16-bit arithmetic may be used if the machine has it.
+Precision = Literal["full", "reduced"]
+
 
 class SeparationOptions(BaseModel):
-    """What may be chosen about a separation; part of the stem cache's key."""
+    """What may be chosen about a separation; part of a job's key and the stem cache's.
+
+    The keys say which precision was promised, not what computed it: two machines, or one before and after it
+    was tuned, may differ in bits, but never by more than the promise.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -21,6 +29,8 @@ class SeparationOptions(BaseModel):
     shifts: int = Field(1, ge=0, le=64)
     #: Seconds per segment; None takes the length that the model was trained on.
     segment_s: float | None = Field(None, gt=0.0)
+    #: The least that what computes must keep.
+    precision: Precision = "full"
 
 
 class Separator(Protocol):

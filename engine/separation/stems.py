@@ -20,10 +20,12 @@ from engine.progress import Progress
 from engine.separation.residual import share_residual, split_residual
 from engine.separation.separator import Separator
 
-ResidualMode = Literal["share", "stem"]
+ResidualMode = Literal["share", "stem", "rest"]
 
 #: The name of the stem that holds what the model left over, if it is wanted as one.
 RESIDUAL = "residual"
+#: The name of the stem that holds all but the stems that were taken out, where not all were.
+REST = "rest"
 
 #: Parts of the whole step in thousandths: to the model's rate, the model itself, back again, the residual.
 _TO_MODEL, _SEPARATE, _FROM_MODEL, _RESIDUAL = 20, 920, 30, 30
@@ -34,9 +36,10 @@ class Stems:
     """What a recording was taken apart into.
 
     Attributes:
-        buffers: a stem per source of the model, and `residual` if it was wanted as a stem, of the recording's
+        buffers: a stem per source of the model, and `residual` or `rest` if there is one, of the recording's
             shape and rate. They sum to the recording.
-        residual_db: level of what the model left over, relative to the recording; None for silence.
+        residual_db: level of what the model left over, relative to the recording; None for silence, and
+            where not all stems were taken out, so that nobody knows it.
     """
 
     buffers: dict[str, AudioBuffer]
@@ -56,9 +59,10 @@ def separate_stems(
 
     The model works at its own rate and in stereo; a mono source goes to both channels and comes back as
     their mean. What the model left over, and what its rate can't carry, is shared over the stems (`share`)
-    or becomes one more stem, `residual` (`stem`). Memory does not grow with the recording. `folder` needs
-    room for the stems, and for as much again at the model's rate if that is another; if the step fails, its
-    files are removed.
+    or becomes one more stem, `residual` (`stem`). The stems of a separator that gives only some of them stay
+    as the model made them, and all else of the recording is one more stem, `rest` (`rest`). Memory does not
+    grow with the recording. `folder` needs room for the stems, and for as much again at the model's rate if
+    that is another; if the step fails, its files are removed.
 
     Raises:
         InputError: the source is empty, or has more channels than the model.
@@ -115,9 +119,11 @@ class _Step:
         if mode == "share":
             residual_db = share_residual(self._source, stems, self._separator.sample_rate, on_block)
         else:
-            rest = self._source.like(self._path(RESIDUAL))
-            residual_db = split_residual(self._source, stems, rest, on_block)
-            stems[RESIDUAL] = rest
+            name = REST if mode == "rest" else RESIDUAL
+            rest = self._source.like(self._path(name))
+            level_db = split_residual(self._source, stems, rest, on_block)
+            residual_db = None if mode == "rest" else level_db
+            stems[name] = rest
         self._unfinished.pop_all()
         return Stems(stems, residual_db)
 

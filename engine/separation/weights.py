@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engine.errors import ModelError
 from engine.paths import model_dir
+from engine.separation.bag import member_weights
 from engine.separation.checkpoint import load_network, require_diffq
 from engine.separation.fetching import DISK_ERRORS, Fetched, Hooks, Unavailable
 from engine.separation.hub import fetch_from_hub
@@ -96,17 +97,23 @@ def pull(
         ) from error
 
 
-def load_models(found: InstalledModel) -> tuple[list[torch.nn.Module], list[list[float]]]:
+def load_models(
+    found: InstalledModel, only: Collection[int] | None = None
+) -> tuple[list[torch.nn.Module | None], list[list[float]]]:
     """The networks of a pulled model, in eval mode on the CPU, and the bag's weights, one row per network.
+
+    With `only`, networks at other places of the bag are None.
 
     Raises ModelError, with the file and the remedy, if a file is missing, altered or can't be loaded.
     """
     check_files(found)
-    networks = [load_network(found.folder / file.name, found.card) for file in found.files]
+    networks = [
+        load_network(found.folder / file.name, found.card) if only is None or index in only else None
+        for index, file in enumerate(found.files)
+    ]
     if found.card.segment_s is not None:
-        _set_segment(networks, found.card.segment_s)
-    rows = found.card.bag_weights or [[1.0] * len(found.card.sources) for _ in networks]
-    return networks, [list(row) for row in rows]
+        _set_segment([network for network in networks if network is not None], found.card.segment_s)
+    return networks, member_weights(found.card)
 
 
 def licence_notice(name: str) -> str | None:

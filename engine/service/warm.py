@@ -28,8 +28,7 @@ class IdleModels:
 
     def __call__(self, name: str, options: SeparationOptions, device: str) -> ModelHandle:
         """See `ModelProvider`."""
-        handle = self._warm(name, options, device)
-        return replace(handle, load=lambda note: self._load(handle, note))
+        return self._watched(self._warm(name, options, device))
 
     @property
     def loaded(self) -> str | None:
@@ -52,6 +51,13 @@ class IdleModels:
             )
             self._warm.release()
             return_memory()
+
+    def _watched(self, handle: ModelHandle) -> ModelHandle:
+        def part(stems: tuple[str, ...]) -> ModelHandle | None:
+            found = handle.part(stems)
+            return None if found is None else self._watched(found)
+
+        return replace(handle, load=lambda note: self._load(handle, note), part=part)
 
     def _load(self, handle: ModelHandle, note: Callable[[str], None]) -> Separator:
         self._used_at = time.monotonic()

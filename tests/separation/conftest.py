@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
@@ -84,6 +85,45 @@ def tiny(
     monkeypatch.setitem(registry.MODELS, "tiny", card)
     monkeypatch.setenv("STEMFIX_MODEL_DIR", str(tmp_path / "models"))
     return TinyModel(card, flat, pickles, tmp_path / "models")
+
+
+@pytest.fixture(scope="session")
+def specialist_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with four little hybrid transformers of random weights."""
+    import torch
+    from demucs.htdemucs import HTDemucs
+
+    from engine.separation.checkpoint import save_network
+
+    folder = tmp_path_factory.mktemp("specialists")
+    for index in range(4):
+        torch.manual_seed(index)
+        network = HTDemucs(
+            sources=list(SOURCES),
+            channels=8,
+            nfft=1024,
+            depth=4,
+            t_layers=1,
+            t_heads=2,
+            segment=Fraction(1, 2),
+        )
+        save_network(network, folder / f"eeee000{index}.safetensors")
+    return folder
+
+
+@pytest.fixture
+def specialists(
+    specialist_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> weights.InstalledModel:
+    """The bag `specialists`, installed: each member gives one stem, as in htdemucs_ft."""
+    members = tuple((f"eeee000{index}", "00000000") for index in range(4))
+    rows = tuple(tuple(float(column == row) for column in range(4)) for row in range(4))
+    card = ModelCard("specialists", "four little transformers", SOURCES, members, rows)
+    monkeypatch.setitem(registry.MODELS, card.name, card)
+    monkeypatch.setenv("STEMFIX_MODEL_DIR", str(tmp_path / "models"))
+    monkeypatch.setenv("STEMFIX_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("STEMFIX_DATA_DIR", str(tmp_path / "data"))
+    return weights.pull(card.name, from_dir=specialist_files)
 
 
 @pytest.fixture
