@@ -100,17 +100,29 @@ return function (lib)
     end
   end
 
+  --- Have the page made, with a window that says so. False where the user did not want to wait.
+  local function make_page (folder)
+    local window = LuaDialog.ProgressWindow ("stemfix", true)
+    local made, why = lib.try (function ()
+      return engine.run ("report", { "report", folder }, function ()
+        return window:progress (-1, "Making the comparison page")
+      end) and "made" or "left"
+    end)
+    window:done ()
+    window = nil
+    collectgarbage ()
+    if why then lib.fail ("The comparison page could not be made. " .. why) end
+    return made == "made"
+  end
+
   function M.open_comparison ()
     local batch = jobs.last ()
     local result = batch and batch.jobs[#batch.jobs].result
     if not result or not result.folder then lib.fail ("stemfix has no result for this session yet.") end
-    for _, name in ipairs ({ "comparison.html", "report.html", "index.html" }) do
-      if files.exists (result.folder .. "/" .. name) then
-        lib.log ("Opening", result.folder .. "/" .. name)
-        return compat.open (result.folder .. "/" .. name)
-      end
-    end
-    lib.tell ("Info", "There is no comparison page for this result yet. It lies in " .. result.folder)
+    local page = result.folder .. "/comparison.html"
+    if not files.exists (page) and not make_page (result.folder) then return end
+    lib.log ("Opening", page)
+    compat.open (page)
   end
 
   --- What the hook calls ten times a second: bring in what finished without a window.

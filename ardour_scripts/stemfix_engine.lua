@@ -8,6 +8,7 @@ return function (lib)
   --- One that ended at once may have found another that is starting.
   local OTHER_S = 5
   local RESTARTS = 2
+  local POLL_US = 30000
   local stages = { read = "Reading", separate = "Separating", enhance = "Enhancing", align = "Checking alignment",
     publish = "Writing" }
 
@@ -42,14 +43,42 @@ return function (lib)
     end
   end
 
-  local function start ()
+  --- Start `stemfix <words>` beside Ardour; what it says and how it ends goes to `ardour-<name>.log` and `.exit`.
+  local function launch (name, words)
     local settings = lib.settings ()
-    lib.log ("Starting the engine")
     local environment = {}
-    for name, value in pairs (settings.environment or {}) do environment[name] = value end
+    for key, value in pairs (settings.environment or {}) do environment[key] = value end
     environment.STEMFIX_DATA_DIR = environment.STEMFIX_DATA_DIR or settings.data_dir
-    compat.start (settings.python, { "-m", "stemfix", "engine" }, environment, data ("ardour-engine.log"),
-      data ("ardour-engine.exit"))
+    compat.start (settings.python, { "-m", "stemfix", table.unpack (words) }, environment,
+      data ("ardour-" .. name .. ".log"), data ("ardour-" .. name .. ".exit"))
+  end
+
+  local function start ()
+    lib.log ("Starting the engine")
+    launch ("engine", { "engine" })
+  end
+
+  --- What a program said last, as the end of a sentence.
+  local function last_line (name)
+    local text = files.read (data ("ardour-" .. name .. ".log")) or ""
+    local line = text:match ("([^\n]+)%s*$")
+    return line and (" It said: " .. line:sub (-300)) or ""
+  end
+
+  --- Run `stemfix <words>` to its end; `each ()` may return true to wait no longer. Fails where it fails.
+  function M.run (name, words, each)
+    M.require_programs ()
+    launch (name, words)
+    local status
+    repeat
+      status = tonumber ((files.read (data ("ardour-" .. name .. ".exit")) or ""):match ("%d+"))
+      if not status then
+        if each () then return false end
+        ARDOUR.LuaAPI.usleep (POLL_US)
+      end
+    until status
+    if status ~= 0 then lib.fail ("'stemfix " .. words[1] .. "' failed." .. last_line (name)) end
+    return true
   end
 
   --- The folder of a job in the spool.
@@ -82,12 +111,6 @@ return function (lib)
     return { state = status.state, progress = status.progress or 0, text = text }
   end
 
-  local function last_line ()
-    local text = files.read (data ("ardour-engine.log")) or ""
-    local line = text:match ("([^\n]+)%s*$")
-    return line and (" It said: " .. line:sub (-300)) or ""
-  end
-
   --- A watch over the engine: call it often while jobs are waited for. It starts an engine where there is none,
   -- again where one dies, and fails where none comes.
   function M.watch ()
@@ -100,11 +123,11 @@ return function (lib)
       if started_at then
         local patience = files.exists (data ("ardour-engine.exit")) and OTHER_S or START_S
         if now () - started_at < patience then return end
-        lib.fail ("The stemfix engine does not start. Nothing was changed." .. last_line () .. " Try in a terminal: stemfix doctor")
+        lib.fail ("The stemfix engine does not start. Nothing was changed." .. last_line ("engine") .. " Try in a terminal: stemfix doctor")
       end
       if starts > RESTARTS then
         lib.fail (("The stemfix engine stopped %d times while it worked on this. Nothing was changed."):format (starts)
-          .. last_line () .. " Try in a terminal: stemfix doctor")
+          .. last_line ("engine") .. " Try in a terminal: stemfix doctor")
       end
       if seen then lib.log ("The engine is gone") end
       start ()

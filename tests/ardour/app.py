@@ -77,9 +77,15 @@ class Home:
         stand_in = folder / "python"
         stand_in.write_text(
             f'#!/bin/sh\n[ "$1" = -c ] && exec "{python}" "$@"\n'
-            f'[ "$*" = "-m stemfix engine" ] && exec "{python}" "{ENGINE}"\nexit 9\n'
+            f'[ "$*" = "-m stemfix engine" ] && exec "{python}" "{ENGINE}"\n'
+            f'[ "$1 $2 $3" = "-m stemfix report" ] && exec "{python}" "$@"\nexit 9\n'
         )
         stand_in.chmod(0o755)
+        # What Ardour opens in the desktop's browser lands in a file.
+        (folder / "bin").mkdir()
+        opener = folder / "bin" / "xdg-open"
+        opener.write_text(f'#!/bin/sh\necho "$1" >>"{folder}/opened"\n')
+        opener.chmod(0o755)
         if models is None:
             self.use_engine(stand_in)
 
@@ -101,6 +107,7 @@ class Home:
         kept = {key: os.environ[key] for key in ("PATH", "VIRTUAL_ENV", "LANG") if key in os.environ}
         return {
             **kept,
+            "PATH": f"{self.folder / 'bin'}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "XDG_CONFIG_HOME": str(self.folder / "config"),
             "XDG_CACHE_HOME": str(self.folder / "cache"),
@@ -416,7 +423,7 @@ class Ardour:
         self.save()
         self.access("Common/Quit")
         try:
-            self._process.wait(20)
+            self._process.wait(_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self.picture(picture_path("quit-failed"))
             self.kill()

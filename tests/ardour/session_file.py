@@ -105,10 +105,9 @@ def read_session(path: Path) -> SavedSession:
     steps = (
         re.findall(r'<UndoTransaction[^>]* name="([^"]*)"', history.read_text()) if history.exists() else []
     )
+    # Ardour looks for a source at its origin if that is absolute, else for its name in the session's folders.
     foreign = [
-        source.get("name", "")
-        for source in root.iterfind("Sources/Source")
-        if f"{source.get('name')}{source.get('origin')}".find("/") >= 0
+        source.get("name", "") for source in root.iterfind("Sources/Source") if "/" in source.get("name", "")
     ]
     return SavedSession(
         rate, regions, sorted(routes, key=routes.__getitem__), groups, colours, unconnected, steps, foreign

@@ -145,6 +145,24 @@ def test_one_undo_takes_it_back_and_redo_brings_it_again(bench: Bench, ardour: A
     wait_for("the second undo", lambda: bench.state()["undone"] == "", 10)
 
 
+def test_the_comparison_page_is_made_and_opened(bench: Bench) -> None:
+    bench.region("compared")
+    bench.run("stemfix_enhance", "Outcome: done")
+    last = json.loads((bench.session.parent / "stemfix" / "last.json").read_text())
+    folder = Path(last["jobs"][0]["result"]["folder"])
+    opened = bench.home.folder / "opened"
+    for _ in range(2):  # the second time it is there
+        bench.run("stemfix_open_comparison", "Opening", 120)
+        wait_for("the browser", opened.exists, 20)
+        assert opened.read_text().splitlines() == [str(folder / "comparison.html")]
+        assert "<html" in (folder / "comparison.html").read_text()[:1000]
+        opened.unlink()
+    (folder / "comparison.html").unlink()
+    (folder / "manifest.json").rename(folder / "manifest.away")
+    bench.refused("stemfix_open_comparison", "The comparison page could not be made. ", 120)
+    (folder / "manifest.away").rename(folder / "manifest.json")
+
+
 def test_cancel_in_the_window_changes_nothing(bench: Bench, ardour: Ardour) -> None:
     bench.region("cancelled", 6)
     before, jobs = bench.state(), bench.jobs()
@@ -363,3 +381,9 @@ def test_stems_move_with_their_session(bench: Bench) -> None:
     bench.session = moved / bench.session.name
     bench.ardour = bench.start(bench.session)
     assert bench.state() == state
+    paths = bench.ardour.lua(
+        """for _, r in pairs (ARDOUR.RegionFactory.regions ():table ()) do
+          if r:name ():find ("^moving ") then say (r:source (0):to_filesource ():path ()) end end"""
+    )
+    assert paths
+    assert all(Path(path).is_relative_to(moved) and Path(path).exists() for path in paths)

@@ -146,15 +146,23 @@ def test_a_disk_that_fills_up_while_ardour_takes_the_stems_in(
     ardour.access("Editor/undo")
     wait_for("the undo", lambda: "no-room\t1\t0" in ardour.lua(_REGIONS), 10)
     ballast = session.parent / "ballast"
-    free = shutil.disk_usage(session.parent).free
-    # Room for one of the four stems and a bit.
-    ballast.write_bytes(bytes(free - 1_200_000))
+    ours, audio = session.parent / "stemfix", session.parent / "interchange" / session.stem / "audiofiles"
+    before = set(audio.iterdir())
     try:
+        # On another disk there are no hard links, and there is room for one copy of four.
+        kept = ours.rename(ours.with_name("kept"))
+        ours.symlink_to(shutil.copytree(kept, tmp_path / "stemfix"))
+        ballast.write_bytes(bytes(shutil.disk_usage(session.parent).free - 1_200_000))
         message = refused(home, ardour, "stemfix_import_last")
+        assert "could not be put into the session" in message
+        assert "Is the disk full?" in message
+        assert set(audio.iterdir()) == before
+        ours.unlink()
+        kept.rename(ours)
+        # Links take no room.
+        since = len(home.log())
+        ardour.act("stemfix_import_last")
+        ardour.wait_for_log("Brought in", since)
     finally:
         ballast.unlink()
-    assert "Nothing was changed" in message
-    since = len(home.log())
-    ardour.act("stemfix_import_last")
-    ardour.wait_for_log("Brought in", since)
     assert "no-room\t1\t1" in ardour.lua(_REGIONS)
