@@ -51,7 +51,7 @@ _STEP_DB, _TOP_DB = 0.01, 30.0
 class ShimmerIndex:
     """Flicker of a recording; None where it holds nothing to judge by."""
 
-    #: Standard deviation in dB of the level of the steadiest partials. Recordings of music measured 0.9 to 1.6
+    #: Standard deviation in dB of the level of the steadiest partials. Recordings of music have 0.9 to 1.6
     #: (one of twenty 2.0), two of them out of six neural codecs 1.7 to 2.3. It compares one song best.
     flicker_db: float | None
     #: Bins that stick out of their neighbours in frequency and time, of all in sustained frames, in percent.
