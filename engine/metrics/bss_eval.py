@@ -65,7 +65,7 @@ def bss_eval(
         stop = min(start + _EXCERPT_S * rate, reference.frames)
         if stop - start < _FEWEST_S * rate:
             continue
-        truth = np.stack([source.read(start, stop).T for source in sources])
+        truth = np.stack([source.read(start, stop).T for source in sources]).astype(np.float64)
         guess = truth.copy()
         guess[0] = estimate.read(start, stop).T
         # A source that is silent all along has no direction to project on.
