@@ -11,6 +11,13 @@ from stemfix.lazy import LazyGroup
 COMMANDS = {
     "enhance": ("stemfix.commands.enhance", "Separate recordings and enhance every stem."),
     "separate": ("stemfix.commands.separate", "Separate recordings and leave the stems as they are."),
+    "compare": (
+        "stemfix.commands.compare",
+        "Hear versions of a song side by side, on a page in the browser.",
+    ),
+    "report": ("stemfix.commands.report", "Write the comparison page of one finished job."),
+    "plot": ("stemfix.commands.plot", "Draw spectrograms, before and after."),
+    "ratings": ("stemfix.commands.ratings", "Add up what blind tests on comparison pages saved."),
     "status": ("stemfix.commands.status", "Watch the engine, the queue and the last results."),
     "jobs": ("stemfix.commands.jobs", "List, show, cancel, retry and clear the jobs of the queue."),
     "align": ("stemfix.commands.align", "Measure how one file lies against another, and fix it."),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,16 +15,18 @@ from engine.audio.buffer import AudioBuffer
 from engine.audio.read import content_digest
 from engine.errors import InputError, OptionError, OutputError
 from engine.files import output_errors, sync_folder
+from engine.models import WHOLE
 from engine.progress import Progress
 from engine.report.chunks import CHUNK_S, MARGIN_S, page_rate
 from engine.report.job_folder import JobFolder
 from engine.report.matching import Level, match_gains_db
 from engine.report.page_model import LoudnessRow, Page, SpectrogramScale, VersionData
 from engine.report.pictures import FLOOR_DB, STEP_DB
-from engine.report.recording import load_recording
+from engine.report.recording import excerpt_of, load_recording
 from engine.report.template import MARK, page_parts
 from engine.report.track import Track, make_track
-from engine.report.versions import ORIGINAL, Gathered, TrackSource, gather, same_recording
+from engine.report.versions import Gathered, TrackSource, gather, same_recording
+from engine.separation.cache import default_cache, stem_key
 
 PAGE_FILE = "comparison.html"
 #: A page holds so much of a longer recording: what a telephone still opens.
@@ -41,6 +43,8 @@ class PageOptions:
     #: Seconds of the jobs' range; None for its beginning or end.
     start_s: float | None = None
     stop_s: float | None = None
+    #: What the listener should know.
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ def build_page(
     jobs: Sequence[JobFolder],
     folder: Path,
     options: PageOptions,
-    original_stems: dict[str, Path] | None = None,
+    plain: JobFolder | None = None,
     progress: Progress | None = None,
 ) -> BuiltPage:
     """Write `comparison.html` into `folder`, which must exist; nothing else there is touched.
@@ -68,7 +72,8 @@ def build_page(
         jobs: at least one, all of one recording and range.
         folder: where the page goes.
         options: what it holds.
-        original_stems: the recording's stems before any chain.
+        plain: a job of the same recording without effects: its stems are the original's. Without it they
+            are taken from the cache of separated stems, if they are still there.
         progress: asked for cancellation.
 
     Raises:
@@ -85,20 +90,14 @@ def build_page(
         tempfile.TemporaryDirectory(prefix=".comparison.partial-", dir=folder) as place,
     ):
         work = Path(place)
-        original, problem = _original(jobs[0], work / "original.f32")
-        gathered = gather(
-            jobs,
-            jobs[0].source if original is not None else None,
-            (original_stems or {}) if original is not None and options.stems else {},
-            excerpt,
-            options.stems,
-        )
-        gathered.notes += notes + ([problem] if problem else [])
-        ready = {}
-        if original is not None and excerpt == (0, original.frames):
-            ready[ORIGINAL] = original
+        original, problem = _original(jobs[0], excerpt, work)
+        stems: Mapping[str, Path | AudioBuffer] = {}
+        if original is not None and options.stems:
+            stems = plain.stems if plain is not None else _cached_stems(jobs, excerpt, work)
+        gathered = gather(jobs, original, stems, excerpt, options.stems)
+        gathered.notes += [*options.notes, *notes, *([problem] if problem else [])]
         audio = work / "audio" if options.full_quality else None
-        tracks = _make_tracks(gathered, rate, work, audio, ready, progress)
+        tracks = _make_tracks(gathered, rate, work, audio, progress)
         page = _page(jobs, gathered, tracks, excerpt, rate, audio is not None)
         whole = _write(page, [tracks[source.id].embedded for source in gathered.tracks], work / PAGE_FILE)
         progress.check()
@@ -125,17 +124,39 @@ def _excerpt(frames: int, rate: int, options: PageOptions) -> tuple[tuple[int, i
     return (start, start + limit), [note]
 
 
-def _original(job: JobFolder, into: Path) -> tuple[AudioBuffer | None, str]:
-    """The recording that the job was made from, or why it can't be heard."""
+def _original(job: JobFolder, excerpt: tuple[int, int], work: Path) -> tuple[AudioBuffer | None, str]:
+    """The excerpt of the recording that the job was made from, or why it can't be heard."""
     source = job.manifest.source
     try:
-        buffer = load_recording(job.source, into, source.start_frame, source.stop_frame)
+        buffer = load_recording(job.source, work / "original.f32", source.start_frame, source.stop_frame)
     except InputError:
         return None, f"The original is not at {source.path} any more, so the versions stand alone."
     if content_digest(buffer) != source.digest:
-        into.unlink(missing_ok=True)
         return None, f"{source.path} has changed since the job, so the versions stand alone."
-    return buffer, ""
+    return excerpt_of(buffer, *excerpt, work / "original-excerpt.f32"), ""
+
+
+def _cached_stems(jobs: Sequence[JobFolder], excerpt: tuple[int, int], work: Path) -> dict[str, AudioBuffer]:
+    """The original's stems from the cache; {} if it has none, or only those of a repaired recording."""
+    for job in jobs:
+        manifest = job.manifest
+        if manifest.repaired or manifest.model.name == WHOLE:
+            continue
+        key = stem_key(
+            source_digest=manifest.source.digest,
+            model_digest=manifest.model.digest,
+            options=manifest.model.options,
+            seed=manifest.model.seed,
+            residual=manifest.residual,
+        )
+        folder = work / "cached"
+        folder.mkdir(exist_ok=True)
+        if found := default_cache().get(key, folder):
+            return {
+                name: excerpt_of(buffer, *excerpt, folder / f"{name}-excerpt.f32")
+                for name, buffer in found.buffers.items()
+            }
+    return {}
 
 
 def _make_tracks(
@@ -143,13 +164,12 @@ def _make_tracks(
     rate: int,
     work: Path,
     audio: Path | None,
-    ready: dict[str, AudioBuffer],
     progress: Progress,
 ) -> dict[str, Track]:
     top_hz = min(_HIGHEST_HZ, rate / 2)
 
     def one(source: TrackSource) -> Track:
-        return make_track(source, top_hz, work, audio, progress.check, ready.get(source.id))
+        return make_track(source, top_hz, work, audio, progress.check)
 
     # Decoding, transforms and encoding run outside Python's lock.
     with ThreadPoolExecutor(max_workers=max(2, min(4, os.cpu_count() or 1))) as pool:

@@ -28,7 +28,7 @@ class JobFolder:
         folder = path.parent if path.name == MANIFEST else path
         try:
             manifest = Manifest.model_validate_json((folder / MANIFEST).read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise InputError(
                 f"{folder} is no result of a finished job: it holds no {MANIFEST}.",
                 "Name a folder that ends in .stemfix.",

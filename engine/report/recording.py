@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from pathlib import Path
 
-from engine.audio.buffer import AudioBuffer
+from engine.audio.buffer import BLOCK_FRAMES, AudioBuffer
 from engine.audio.decode import DecodeError, decode
 from engine.audio.probe import probe
 from engine.errors import InputError
@@ -32,3 +32,13 @@ def load_recording(path: Path, into: Path, start: int = 0, stop: int | None = No
         into.unlink(missing_ok=True)
         raise InputError(f"{path} can't be decoded: {error}.", "Copy or export the file again.") from error
     return buffer
+
+
+def excerpt_of(buffer: AudioBuffer, start: int, stop: int, into: Path) -> AudioBuffer:
+    """The frames `[start, stop)`: the buffer itself where that is all of it, else a copy at `into`."""
+    if (start, stop) == (0, buffer.frames):
+        return buffer
+    cut = AudioBuffer.create(into, buffer.channels, stop - start, buffer.sample_rate)
+    for at in range(start, stop, BLOCK_FRAMES):
+        cut.write(at - start, buffer.read(at, min(at + BLOCK_FRAMES, stop)))
+    return cut

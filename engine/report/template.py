@@ -1,4 +1,4 @@
-"""Template: the page's own files (page/) as one HTML text, with a policy that lets nothing else run or load."""
+"""Template: the page as one HTML text of its own files (page/); its policy lets nothing else run or load."""
 
 from __future__ import annotations
 

@@ -41,7 +41,6 @@ def make_track(
     work: Path,
     full_quality: Path | None,
     check: Callable[[], None],
-    loaded: AudioBuffer | None = None,
 ) -> Track:
     """Read, draw, measure and encode one track.
 
@@ -51,10 +50,9 @@ def make_track(
         work: a folder for what lies between.
         full_quality: a folder in which to put the audio as FLAC too.
         check: called on the way; raises to stop.
-        loaded: its samples, if they have been read already.
     """
     raw = work / f"{source.id}.f32"
-    buffer = loaded or load_recording(source.file, raw, source.start, source.stop)
+    buffer = source.buffer or load_recording(source.file, raw, source.start, source.stop)
     check()
     levels = source.levels or loudness_row("mix", asdict(measure_loudness(buffer)))
     columns, rows = STEM_PICTURE if source.is_stem else MIX_PICTURE

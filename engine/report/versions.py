@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from engine.audio.buffer import AudioBuffer
 from engine.errors import InputError, ModelError, OptionError
 from engine.job import Manifest
 from engine.models import WHOLE
@@ -30,6 +31,8 @@ class TrackSource:
     is_stem: bool
     #: Levels that were measured before; they hold for the whole file only.
     levels: LoudnessRow | None = None
+    #: The samples of `[start, stop)`, where they have been read already.
+    buffer: AudioBuffer | None = None
 
 
 @dataclass
@@ -56,8 +59,8 @@ def same_recording(jobs: Sequence[JobFolder]) -> Manifest:
 
 def gather(
     jobs: Sequence[JobFolder],
-    original: Path | None,
-    original_stems: dict[str, Path],
+    original: AudioBuffer | None,
+    original_stems: Mapping[str, Path | AudioBuffer],
     excerpt: tuple[int, int],
     with_stems: bool,
 ) -> Gathered:
@@ -65,8 +68,8 @@ def gather(
 
     Args:
         jobs: of one recording, each with a mix.
-        original: the recording that they were made from.
-        original_stems: its stems before any chain, by name.
+        original: what `excerpt` holds of the recording that they were made from, if that is there.
+        original_stems: its stems before any chain, by name: as files or as `excerpt` of them.
         excerpt: first and last frame of the page, within the jobs' range.
         with_stems: take the jobs' stems too.
     """
@@ -80,9 +83,13 @@ def gather(
             id=ORIGINAL, name="Original", description="The recording as it came in.", mix=""
         )
         levels = mix_levels(jobs[0].report, "source") if whole else None
-        version.mix = _add(gathered, ORIGINAL, original, (offset + start, offset + stop), levels)
-        for name, file in original_stems.items():
-            version.stems[name] = _add(gathered, f"{ORIGINAL}-{name}", file, excerpt, None, is_stem=True)
+        span = (offset + start, offset + stop)
+        version.mix = _add(gathered, ORIGINAL, jobs[0].source, span, levels, buffer=original)
+        for name, audio in original_stems.items():
+            file, buffer = (audio, None) if isinstance(audio, Path) else (jobs[0].source, audio)
+            version.stems[name] = _add(
+                gathered, f"{ORIGINAL}-{name}", file, excerpt, None, is_stem=True, buffer=buffer
+            )
         gathered.versions.append(version)
     names = _names(jobs)
     for number, (job, name) in enumerate(zip(jobs, names, strict=True), start=1):
@@ -145,9 +152,10 @@ def _add(
     span: tuple[int, int],
     levels: dict[str, float | None] | None,
     is_stem: bool = False,
+    buffer: AudioBuffer | None = None,
 ) -> str:
     row = loudness_row("mix", levels) if levels is not None else None
-    gathered.tracks.append(TrackSource(key, file, span[0], span[1], is_stem, row))
+    gathered.tracks.append(TrackSource(key, file, span[0], span[1], is_stem, row, buffer))
     return key
 
 

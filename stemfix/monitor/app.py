@@ -19,7 +19,7 @@ from rich.console import Console
 from stemfix.monitor.feed import Feed
 from stemfix.monitor.glyphs import glyphs_for
 from stemfix.monitor.keys import Keyboard
-from stemfix.monitor.opener import open_folder
+from stemfix.monitor.opener import open_folder, open_page
 from stemfix.monitor.screen import Screen
 from stemfix.monitor.snapshot import JobStatus
 from stemfix.monitor.ui import Request, Ui, follow, press
@@ -101,6 +101,8 @@ class Monitor:
             self._ask_for_log(job.job_id)
         elif request.verb == "open":
             self._say(open_folder(Path(job.folder)))
+        elif request.verb == "page":
+            self._say(open_page(Path(job.folder)))
         elif request.verb == "cancel":
             self._feed.do(lambda jobs: _cancel(jobs, job), self._say, self._say)
         elif request.verb == "retry":

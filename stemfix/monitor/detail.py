@@ -15,6 +15,7 @@ _HELP = (
     ("c", "cancel the selected job; you are asked first"),
     ("r", "queue a job again that has ended"),
     ("o", "open the folder of its results"),
+    ("p", "open its comparison page; one that is missing is made first"),
     ("l", "show its log"),
     ("q, Esc", "quit; jobs go on without the monitor"),
     ("?", "this page"),

@@ -10,7 +10,7 @@ from stemfix.monitor.snapshot import JobStatus, Snapshot
 from stemfix.monitor.words import job_name
 
 Page = Literal["overview", "log", "help"]
-Verb = Literal["quit", "cancel", "retry", "open", "log"]
+Verb = Literal["quit", "cancel", "retry", "open", "page", "log"]
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def press(ui: Ui, key: str, snapshot: Snapshot) -> tuple[Ui, Request | None]:
         return replace(ui, page="help"), None
     if key in _STEPS:
         return _moved(ui, snapshot, _STEPS[key]), None
-    if key not in "crol":
+    if key not in "cropl":
         return ui, None
     if job is None:
         return replace(ui, message="There is no job to choose."), None
@@ -91,6 +91,10 @@ def press(ui: Ui, key: str, snapshot: Snapshot) -> tuple[Ui, Request | None]:
         return ui, Request("retry", job)
     if key == "l":
         return replace(ui, page="log", log=None, scroll=0), Request("log", job)
+    if key == "p":
+        if job.state.value != "done":
+            return replace(ui, message=f"{job_name(job)} has no results."), None
+        return ui, Request("page", job)
     return ui, Request("open", job)
 
 

@@ -114,7 +114,12 @@ class Player {
     if (this.playing) await this.seek(this.position());
   }
 
-  /** Make pieces until `seconds` from now; the timer calls this, and whoever renders off-line. */
+  /** Be ready for so many seconds from now: for rendering off-line, where no timer runs. */
+  prepare(seconds) {
+    return this._fill(this._run, seconds);
+  }
+
+  /** Make pieces until `seconds` from now. */
   async _fill(run, seconds = AHEAD_S) {
     if (this._filling === run) return;
     this._filling = run;
