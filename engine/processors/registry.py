@@ -30,6 +30,7 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "balance": "engine.processors.balance:Balance",
         "width": "engine.processors.width:Width",
         "limiter": "engine.processors.limiter:Limiter",
+        "declip": "engine.repair.declip:Declip",
         "dehiss": "engine.repair.dehiss:Dehiss",
     }
 )

@@ -33,7 +33,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "transient": [{"attack_db": 6.0, "sustain_db": -6.0}, {"attack_db": -3.0}],
     "deess": [{"threshold_db": -20.0, "range_db": 15.0}, {"low_hz": 3000.0, "high_hz": 16_000.0}],
     "saturation": [{"drive_db": 12.0}, {"below_hz": 300.0}, {"above_hz": 3000.0, "drive_db": 0.0}],
-    "exciter": [{"crossover_hz": 2500.0, "level_db": 0.0, "even": 1.0}, {"even": 0.0}],
+    "exciter": [{"crossover_hz": 2500.0, "target_db": 0.0, "even": 1.0}, {"even": 0.0}],
     "sub": [{"target_db": 24.0, "strength": 1.0, "range_db": 9.0}],
     "equaliser": [
         {"bands": [{"kind": "bell", "frequency_hz": 2500, "gain_db": 6, "q": 2}]},
@@ -56,6 +56,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "balance": [{"tolerance_db": 0.0, "strength": 1.0, "range_db": 6.0}],
     "width": [{"gain_db": 6.0, "crossover_hz": 100.0}, {"gain_db": -12.0}],
     "limiter": [{"ceiling_db": -20.0}, {"ceiling_db": -12.0, "lookahead_ms": 5.0}],
+    "declip": [],
     "dehiss": [{"floor_db": -30.0}],
 }
 
@@ -70,6 +71,35 @@ def _beat(audio: Audio, rate: int) -> npt.NDArray[np.intp]:
     """Which beat of `music` each frame belongs to."""
     return np.arange(audio.shape[1]) // int(0.65 * rate)
 
+
+def _clipped(audio: Audio, rate: int) -> Audio:
+    return np.clip(audio, -0.3 * audio.max(), 0.3 * audio.max())
+
+
+def _clicked(audio: Audio, rate: int) -> Audio:
+    damaged = audio.copy()
+    damaged[:, 1000 :: rate // 7] += 0.7 * audio.max()
+    return damaged
+
+
+def _combed(audio: Audio, rate: int) -> Audio:
+    phase = np.arange(audio.shape[1]) % 16
+    gain, offset = np.random.default_rng(1).standard_normal((2, 16)) * [[0.03], [0.003]]
+    return audio * (1 + gain)[phase] + audio.std() * offset[phase]
+
+
+def _humming(audio: Audio, rate: int) -> Audio:
+    longer = np.concatenate([audio] * 4, axis=1)
+    t = np.arange(longer.shape[1]) / rate
+    return longer + 0.02 * audio.std() * sum(np.sin(2 * np.pi * 50 * k * t + k) for k in range(1, 6))
+
+
+def _rumbling(audio: Audio, rate: int) -> Audio:
+    t = np.arange(audio.shape[1]) / rate
+    return audio + audio.std() * (0.1 + 0.2 * np.sin(2 * np.pi * (6 * t + np.sin(2 * np.pi * 1.7 * t))))
+
+
+MATERIAL.update(declip=_clipped, declick=_clicked, decomb=_combed, dehum=_humming, derumble=_rumbling)
 
 CASES = [
     pytest.param(name, chosen, id=f"{name}-{number}")
