@@ -74,6 +74,7 @@ class DemucsSeparator:
         self._batch = self._wanted_batch
         #: Segments in a row that did not fit the GPU.
         self._misfits = 0
+        self._cancel: Callable[[], None] = lambda: None
         self._models: list[Any] = [None if model is None else model.eval() for model in models]
         self._source_count = len(first.sources)
         #: Where the sources lie in what a model gives; None for all of it.
@@ -118,6 +119,22 @@ class DemucsSeparator:
         for start, block in blocks:
             yield start, level.undo(block, self._source_count)
 
+    def network(self, index: int) -> Any:
+        """The member at `index`, a `torch.nn.Module`."""
+        return self._models[index]
+
+    def estimate(self, index: int, batch: Audio) -> Audio:
+        """What the member at `index` gives for a batch: (n, sources, channels, frames)."""
+        estimate = self._fit(index, batch)
+        if self._columns is not None:
+            estimate = estimate[:, self._columns]
+        if not np.isfinite(estimate).all():
+            raise ModelError(
+                f"The model {self.name} gave samples that are not numbers; its weights are likely damaged.",
+                f"Run: stemfix models verify {self.name}",
+            )
+        return estimate
+
     def _member(self, index: int, weights: tuple[float, ...]) -> Member:
         """The rules by which upstream chooses a model's segment and the context of a shorter chunk."""
         from demucs.htdemucs import HTDemucs
@@ -134,18 +151,7 @@ class DemucsSeparator:
             valid_length = _always(segment_frames)
         else:
             valid_length = getattr(model, "valid_length", _unchanged)
-        return Member(lambda batch: self._forward(index, batch), weights, segment_frames, valid_length)
-
-    def _forward(self, index: int, batch: Audio) -> Audio:
-        estimate = self._fit(index, batch)
-        if self._columns is not None:
-            estimate = estimate[:, self._columns]
-        if not np.isfinite(estimate).all():
-            raise ModelError(
-                f"The model {self.name} gave samples that are not numbers; its weights are likely damaged.",
-                f"Run: stemfix models verify {self.name}",
-            )
-        return estimate
+        return Member(lambda batch: self.estimate(index, batch), weights, segment_frames, valid_length)
 
     def _fit(self, index: int, batch: Audio) -> Audio:
         """The model's estimate, in as many calls and on the device that memory allows."""

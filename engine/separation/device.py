@@ -39,3 +39,13 @@ def thread_count() -> int | None:
     if not value.isascii() or not value.isdigit() or int(value) < 1:
         raise OptionError(f"TORCH_NUM_THREADS is {value!r}.", "Set it to a positive number, or unset it.")
     return int(value)
+
+
+def core_count() -> int:
+    """How many cores to compute on: TORCH_NUM_THREADS, or those that this process may use."""
+    asked = thread_count()
+    if asked is not None:
+        return asked
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 CONVERSION = 1
 
 
+class NotConvertibleError(Exception):
+    """A network that is no hybrid transformer."""
+
+
 def import_openvino() -> Any:
     """The package `openvino`. Raises ImportError where it is not installed or does not load.
 

@@ -2,9 +2,9 @@
 
 The network takes a segment and its spectrogram, and gives a waveform and a spectrogram per source that are to
 be summed. The spectrogram's real and imaginary parts are channels ("complex as channels" in demucs). Windows
-lie a quarter of their length apart, the signal is mirrored at both ends, and the Nyquist bin is dropped. The two
-windows that lie outermost are left out, so a segment's ends don't survive the way there and back; what the
-network gives there is weighed least in the overlap-add.
+lie a quarter of their length apart, the signal is mirrored at both ends, and the Nyquist bin is dropped. The
+outermost windows are left out, so a segment's ends don't survive the way there and back; what the network
+gives there is weighed least in the overlap-add.
 """
 
 from __future__ import annotations
