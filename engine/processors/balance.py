@@ -41,7 +41,7 @@ class Balance(Processor):
 
     The long-term spectrum in third octaves is held against its own slope, a parabola over the octaves. What
     sticks out of it by more than `tolerance_db` is taken back by `strength`, at most
-    `range_db`, and smoothly over an octave; a band that is empty stays empty. The level stays.
+    `range_db` down and half as much up, and smoothly over an octave; a band that is empty stays empty.
     """
 
     effect: ClassVar[str] = "balance"
@@ -50,7 +50,7 @@ class Balance(Processor):
 
     strength: float = Field(0.5, ge=0, le=1, description="share of what sticks out that is taken back")
     tolerance_db: float = Field(2.0, ge=0, le=12, description="this much may stick out")
-    range_db: float = Field(2.0, ge=0, le=12, description="no band is moved further than this")
+    range_db: float = Field(2.0, ge=0, le=12, description="no band is lowered further than this")
 
     def analyse(self, source: AudioBuffer) -> _Found | None:
         """The filter; None for silence, and for a spectrum that keeps to its slope."""
@@ -62,10 +62,10 @@ class Balance(Processor):
         off = np.where(empty, 0.0, off)
         smooth = np.convolve(np.pad(off, 2, mode="edge"), np.array([1, 2, 3, 2, 1]) / 9, "valid")
         beyond = np.sign(smooth) * np.maximum(np.abs(smooth) - self.tolerance_db, 0)
-        gain = np.where(empty, 0.0, (-self.strength * beyond).clip(-self.range_db, self.range_db))
+        # A dip is more often the arrangement's than a fault: it is filled half as far as a hump is lowered.
+        gain = np.where(empty, 0.0, (-self.strength * beyond).clip(-self.range_db, self.range_db / 2))
         if float(np.abs(gain).max()) < _LEAST_DB:
             return None
-        gain -= 10 * np.log10(float((power * 10 ** (gain / 10)).sum() / power.sum()))
 
         def magnitude(frequency_hz: Doubles) -> Doubles:
             at = np.interp(np.log2(np.maximum(frequency_hz, 1.0)), np.log2(centres), gain)

@@ -1,4 +1,4 @@
-"""Exciter: adds the harmonics of a band above it, as loud as what is there already allows."""
+"""Exciter: adds the harmonics of a band above it, as far as what is above it is missing."""
 
 from __future__ import annotations
 
@@ -21,8 +21,12 @@ _OVERSAMPLING = 2
 _FROM, _TO = 0.4, 1.5
 #: Peaks are held for this long on both sides and smoothed over as much again.
 _HOLD_MS = 6.0
-#: Added harmonics are at most this much below the band that they are made of, where nothing is above it.
-_UNDER_SOURCE_DB = 20.0
+#: The ratio of both bands is taken over this time on either side, and where the driven one is no further
+#: below its own level than that.
+_AVERAGE_MS = 20.0
+_PLAYING_DB = 10.0
+#: Less than this missing is nothing.
+_LEAST_DB = 0.5
 #: The level of the harmonics is measured in so many stretches of so many frames.
 _PIECES, _PIECE = 4, 1 << 15
 #: A driven band this far below the whole stem is empty.
@@ -31,21 +35,24 @@ _EMPTY_DB = 50.0
 
 @dataclass(frozen=True)
 class Found:
-    """The envelope of the driven band per hop, and the gain of what is made from it."""
+    """The envelope of the driven band per hop, the gain of what is made from it, and the ratio before."""
 
     envelope: GainCurve
     gain: float
-    added_db: float
+    before_db: float
 
 
 class Exciter(Processor):
     """Second and third harmonics of the band around `crossover_hz`, of which only what is above is added.
 
+    What is above the crossover is held against the driven band, as a median over time, so that sibilants
+    don't count. Where it is weaker than `target_db`, harmonics make up the difference; a bright sound is left
+    alone.
+
     The driven band is divided by its own envelope and shaped by the Chebyshev polynomials of degree 2 and 3,
     which turn a full-scale tone into its second and third harmonic, then multiplied by the envelope again: a
     soft word gets as much air as a loud one. A cubic at twice the sample rate does not alias into the audible
-    band. `level_db` is relative to what is above the crossover already, or, where that is nearly empty, 20 dB
-    below the driven band. The sound itself is not touched.
+    band. The sound itself is not touched.
     """
 
     effect: ClassVar[str] = "exciter"
@@ -53,7 +60,7 @@ class Exciter(Processor):
     context_s: ClassVar[float] = 0.1
 
     crossover_hz: float = Field(5000.0, ge=1000, le=16000, description="harmonics are added above this")
-    level_db: float = Field(-12.0, ge=-40, le=6, description="harmonics relative to what is there above it")
+    target_db: float = Field(-18.0, ge=-60, le=0, description="what is above, relative to the driven band")
     even: float = Field(0.5, ge=0, le=1, description="share of the second harmonic; the rest is the third")
 
     def analyse(self, source: AudioBuffer) -> Found | None:
@@ -73,12 +80,14 @@ class Exciter(Processor):
         if driven_db is None or whole_db is None or driven_db < whole_db - _EMPTY_DB:
             return None
         envelope = GainCurve(_envelope(peak, rate / hop), hop)
-        source_power, there = float(driven.mean(dtype=np.float64)), float(above.mean(dtype=np.float64))
-        made = self._made_share(source, envelope, driven) * source_power
+        there = _ratio(above, driven, driven_db, rate / hop)
+        wanted = 10 ** (self.target_db / 10)
+        if there > wanted * 10 ** (-_LEAST_DB / 10):
+            return None
+        made = self._made_share(source, envelope, driven)
         if made == 0.0:
             return None
-        wanted = max(there, source_power * 10 ** (-_UNDER_SOURCE_DB / 10)) * 10 ** (self.level_db / 10)
-        return Found(envelope, math.sqrt(wanted / made), decibels(wanted / max(there, TINY)))
+        return Found(envelope, math.sqrt((wanted - there) / made), decibels(there))
 
     @property
     def _edges(self) -> tuple[float, float, float]:
@@ -124,8 +133,23 @@ class Exciter(Processor):
         return np.add(block, made, out=made)
 
     def describe(self, found: Found) -> dict[str, Any]:
-        """From where, and how loud against what is there."""
-        return {"crossover_hz": self.crossover_hz, "level_db": round(found.added_db, 2)}
+        """From where, and how loud what is above was and is, relative to the driven band."""
+        return {
+            "crossover_hz": self.crossover_hz,
+            "before_db": round(found.before_db, 2),
+            "after_db": self.target_db,
+        }
+
+
+def _ratio(above: Curve, driven: Curve, driven_db: float, hops_per_second: float) -> float:
+    """The median power above the crossover over that of the driven band, where that one plays."""
+    radius = max(1, round(hops(_AVERAGE_MS, hops_per_second)))
+    ratios, piece = [], 1 << 17
+    for begin in range(0, len(driven), piece):
+        upper, lower = (hann(curve[begin : begin + piece], radius)[::radius] for curve in (above, driven))
+        playing = lower > 10 ** ((driven_db - _PLAYING_DB) / 10)
+        ratios.append(upper[playing] / lower[playing])
+    return float(np.median(np.concatenate(ratios))) if any(len(part) for part in ratios) else 0.0
 
 
 def _envelope(peak: Curve, hops_per_second: float) -> Curve:
