@@ -82,10 +82,10 @@ def user_presets_dir() -> Path:
 
 
 def _built_in() -> list[str]:
-    """Built-in names from the least to the most that is done."""
+    """Built-in names from the least to the most that is done, then those for a kind of sound."""
     folder = resources.files("presets")
     names = sorted(entry.name[: -len(".toml")] for entry in folder.iterdir() if entry.name.endswith(".toml"))
-    order = ("none", "fast", "balanced", "maximum")
+    order = ("none", "fast", "balanced", "maximum", "restore", "gentle-master")
     return sorted(names, key=lambda name: order.index(name) if name in order else len(order))
 
 

@@ -14,7 +14,8 @@ from engine.quality import QUALITIES
 from presets.loader import list_presets, load_preset, preset_text
 from presets.preset import STEMS
 
-NAMES = ("none", "fast", "balanced", "maximum")
+NAMES = ("none", "fast", "balanced", "maximum", "restore", "gentle-master")
+GENRES = ("acoustic", "electronic", "spoken", "vocal-forward")
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +27,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [*NAMES, *GENRES])
 def test_built_in_presets_load(name: str) -> None:
     preset = load(name)
     assert preset.name == name
@@ -39,7 +40,7 @@ def test_built_in_presets_load(name: str) -> None:
 
 
 def test_they_are_listed_in_order_of_strength() -> None:
-    assert tuple(entry.name for entry in list_presets()) == NAMES
+    assert tuple(entry.name for entry in list_presets()) == (*NAMES, *GENRES)
     assert all(entry.description and entry.path is None for entry in list_presets())
 
 
@@ -52,13 +53,15 @@ def test_none_does_nothing() -> None:
 
 
 def test_no_music_preset_uses_the_speech_gate() -> None:
-    for name in NAMES:
+    for name in (*NAMES, *GENRES):
+        if name == "spoken":
+            continue
         chains = load(name).settings()["chains"].values()
         assert "speech_denoise" not in {step["effect"] for chain in chains for step in chain}
 
 
 def test_every_stems_first_effect_says_why() -> None:
-    for name in ("fast", "balanced", "maximum"):
+    for name in (*NAMES, *GENRES):
         lines = preset_text(name).splitlines()
         for stem in load(name).chains:
             first = lines.index(f"[[{stem}]]")
@@ -74,7 +77,7 @@ def test_the_digest_stands_for_the_settings_alone(config: Path) -> None:
     (config / "louder.toml").write_text(text.replace("true_peak_db = -1.0", "true_peak_db = -0.5"))
     assert load("mine").digest == load("balanced").digest
     assert load("louder").digest != load("balanced").digest
-    assert len({load(name).digest for name in NAMES}) == len(NAMES)
+    assert len({load(name).digest for name in (*NAMES, *GENRES)}) == len(NAMES) + len(GENRES)
     assert len(load("none").digest) == 64
 
 
@@ -107,7 +110,7 @@ def test_a_built_in_name_always_means_the_built_in(config: Path) -> None:
 
 def test_files_are_part_of_the_package() -> None:
     folder = resources.files("presets")
-    assert all((folder / f"{name}.toml").is_file() for name in NAMES)
+    assert all((folder / f"{name}.toml").is_file() for name in (*NAMES, *GENRES))
 
 
 def test_presets_can_be_loaded_without_the_engine() -> None:
@@ -121,7 +124,7 @@ def test_problems_become_preset_errors() -> None:
 
 def test_the_wide_bands_of_an_equaliser_survive_the_file() -> None:
     bands = load("balanced").settings()["chains"]["vocals"][1]["bands"]
-    assert [band["kind"] for band in bands] == ["high_pass", "bell", "high_shelf"]
+    assert [band["kind"] for band in bands] == ["high_pass", "bell"]
 
 
 def test_a_preset_may_repair_before_the_separation_and_work_on_the_whole_song(tmp_path: Path) -> None:
