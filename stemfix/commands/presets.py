@@ -1,4 +1,4 @@
-"""`stemfix presets`: list, show and check presets."""
+"""`stemfix presets`: list, show, check and copy presets."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 @click.group("presets")
 def command() -> None:
-    """List, show and check presets."""
+    """List, show, check and copy presets."""
 
 
 @command.command("list")
@@ -77,8 +77,27 @@ def validate(file: str) -> None:
     from stemfix.console import say
 
     preset = load(file)
-    effects = sum(len(chain) for chain in preset.chains.values()) + len(preset.mix.chain)
+    chains = (preset.repair, *preset.chains.values(), preset.mix.chain)
+    effects = sum(len(chain) for chain in chains)
     say(f"{file} is a valid preset: {effects} effects, quality {preset.quality}.")
+
+
+@command.command("new")
+@click.argument("name")
+@click.option(
+    "--from", "based_on", default="balanced", show_default=True, help="The preset to copy: a name or a path."
+)
+def new(name: str, based_on: str) -> None:
+    """Copy a preset, comments and all, to your own as NAME; nothing is overwritten."""
+    from engine.processors.presets import load
+    from presets.new import new_preset
+    from stemfix.console import say
+
+    # A preset with a mistake in it is no start.
+    load(based_on)
+    with _as_preset_error():
+        path = new_preset(name, based_on)
+    say(f"{path}\n\nChange it, then: stemfix presets validate {path.stem}")
 
 
 @contextmanager

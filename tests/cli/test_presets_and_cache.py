@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-BUILT_IN = ["none", "fast", "balanced", "maximum"]
+BUILT_IN = ["none", "fast", "balanced", "maximum", "restore", "gentle-master"]
+BUILT_IN += ["acoustic", "electronic", "spoken", "vocal-forward"]
 
 
 @pytest.fixture
@@ -39,7 +40,7 @@ def test_show_prints_the_file_that_is_the_manual(stemfix, name: str) -> None:
     assert "#" in shown.out
     (settings,) = stemfix("presets", "show", name, "--json").objects
     assert settings["name"] == name
-    assert set(settings) == {"name", "description", "digest", "quality", "chains", "mix"}
+    assert set(settings) == {"name", "description", "digest", "quality", "repair", "chains", "mix"}
 
 
 @pytest.mark.parametrize("name", BUILT_IN)
@@ -55,6 +56,25 @@ def test_validate_names_file_line_and_key(stemfix, tmp_path: Path) -> None:
     outcome = stemfix("presets", "validate", preset)
     assert outcome.status == 2
     assert all(part in outcome.err for part in ("mine.toml", "line 3", "ratoi"))
+
+
+def test_new_writes_a_copy_and_says_where(stemfix, own_presets: Path) -> None:
+    outcome = stemfix("presets", "new", "mine", "--from", "fast")
+    assert outcome.status == 0
+    assert str(own_presets / "mine.toml") in outcome.out
+    assert stemfix("presets", "validate", "mine").status == 0
+    again = stemfix("presets", "new", "mine")
+    assert again.status == 2
+    assert "already" in again.err
+    assert len(again.error_lines) == 1
+
+
+def test_new_starts_from_no_preset_with_a_mistake(stemfix, own_presets: Path) -> None:
+    (own_presets / "broken.toml").write_text("vocal = 1\n")
+    outcome = stemfix("presets", "new", "mine", "--from", "broken")
+    assert outcome.status == 2
+    assert "line 1" in outcome.err
+    assert not (own_presets / "mine.toml").exists()
 
 
 @pytest.mark.parametrize(
