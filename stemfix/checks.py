@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import import_module, metadata
+from importlib.util import find_spec
 from pathlib import Path
 
 from engine.errors import StemfixError
@@ -32,7 +33,7 @@ _PYTHONS = ((3, 10), (3, 13))
 def all_checks() -> Iterator[Check]:
     """Every check in turn; one that breaks is itself a failure."""
     checks: list[Callable[[], Iterator[Check]]] = [
-        *(_python, _packages, _device, _memory, _folders, _weights, _tools, _ardour, _reaper),
+        *(_python, _packages, _device, _speed, _memory, _folders, _weights, _tools, _ardour, _reaper),
         _self_test,
     ]
     for check in checks:
@@ -87,6 +88,25 @@ def _device() -> Iterator[Check]:
         yield Check("device", "ok", "mps: the graphics processor of this Mac")
     else:
         yield Check("device", "ok", f"cpu: {os.cpu_count()} cores; no graphics processor was found")
+
+
+def _speed() -> Iterator[Check]:
+    """What computes separations."""
+    from engine.separation.calibration import load_calibration
+    from engine.separation.device import pick_device
+
+    found = load_calibration()
+    if pick_device("auto") != "cpu":
+        yield Check("speed", "ok", "the graphics processor computes")
+    elif found is not None and found.current:
+        yield Check("speed", "ok", f"measured here: {found.chosen['full']}")
+    elif found is not None:
+        yield Check("speed", "hint", "packages changed since it was measured", "Run: stemfix tune")
+    elif find_spec("openvino") is not None:
+        yield Check("speed", "hint", "never measured; PyTorch computes", "Run: stemfix tune")
+    else:
+        remedy = 'It may be faster with OpenVINO: pip install "stemfix[openvino]", then run stemfix tune'
+        yield Check("speed", "ok", "PyTorch computes", remedy)
 
 
 def _memory() -> Iterator[Check]:

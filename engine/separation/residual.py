@@ -8,7 +8,10 @@ to the energy that each stem has at that time and frequency is mixture consisten
 from __future__ import annotations
 
 import math
+import os
+from collections import deque
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,6 +29,10 @@ _FLOOR_DB = -200.0
 #: Length of a block in STFT windows; context adds 1.5 to it.
 BLOCK_WINDOWS = 16
 
+#: Blocks that are worked on together; more would only hold more memory.
+_BLOCKS_AT_ONCE = 4
+
+Exact = npt.NDArray[np.float64]
 OnProgress = Callable[[int, int], None]
 
 
@@ -58,26 +65,41 @@ def share_residual(
     top = min(int(_BAND_EDGE * model_rate / 2 * grid.n_fft / mix.sample_rate), grid.n_fft // 2)
     block_frames, context = BLOCK_WINDOWS * grid.n_fft, grid.n_fft - grid.hop_length
     level = _Level()
-    # Stems are overwritten behind the reader; what the next block needs of the estimates is held here.
-    held = np.stack([stem.read(-context, context) for stem in stems.values()])
-    for start in range(0, mix.frames, block_frames):
-        stop = min(start + block_frames, mix.frames)
-        ahead = [stem.read(start + context, start + block_frames + context) for stem in stems.values()]
-        estimates = np.concatenate([held, np.stack(ahead)], axis=-1)
-        held = estimates[..., -2 * context :]
-        around = mix.read(start - context, start + block_frames + context).astype(np.float64)
-        residual = around - estimates.sum(axis=0, dtype=np.float64)
 
-        here = slice(context, context + stop - start)
-        level.add(around[:, here], residual[:, here])
-        shared = _divide(estimates, residual.astype(np.float32), grid, top)[..., : stop - start]
+    def share(around: Exact, estimates: Audio, count: int) -> tuple[Exact, Exact, Audio]:
+        """The mix, the residual and the stems of the `count` frames after the context."""
+        residual = around - estimates.sum(axis=0, dtype=np.float64)
+        here = slice(context, context + count)
+        shared = _divide(estimates, residual.astype(np.float32), grid, top)[..., :count]
         shared += estimates[..., here]
         loudest = int(np.square(shared).sum(axis=(1, 2)).argmax())
         others = np.delete(shared, loudest, axis=0).sum(axis=0, dtype=np.float64)
         shared[loudest] = around[:, here] - others
+        return around[:, here], residual[:, here], shared
+
+    def finish(start: int, work: Future[tuple[Exact, Exact, Audio]]) -> None:
+        whole, rest, shared = work.result()
+        level.add(whole, rest)
         for stem, block in zip(stems.values(), shared, strict=True):
             stem.write(start, block)
-        progress(stop, mix.frames)
+        progress(start + shared.shape[-1], mix.frames)
+
+    # Stems are overwritten behind the reader; what the next block needs of the estimates is held here.
+    held = np.stack([stem.read(-context, context) for stem in stems.values()])
+    workers = os.cpu_count() or 1
+    with ThreadPoolExecutor(max_workers=workers) as pool:
+        under_way: deque[tuple[int, Future[tuple[Exact, Exact, Audio]]]] = deque()
+        for start in range(0, mix.frames, block_frames):
+            ahead = [stem.read(start + context, start + block_frames + context) for stem in stems.values()]
+            estimates = np.concatenate([held, np.stack(ahead)], axis=-1)
+            held = estimates[..., -2 * context :]
+            around = mix.read(start - context, start + block_frames + context).astype(np.float64)
+            if len(under_way) == min(workers, _BLOCKS_AT_ONCE):
+                finish(*under_way.popleft())
+            count = min(block_frames, mix.frames - start)
+            under_way.append((start, pool.submit(share, around, estimates, count)))
+        while under_way:
+            finish(*under_way.popleft())
     return level.db
 
 

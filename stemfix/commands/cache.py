@@ -15,10 +15,12 @@ def command() -> None:
 def info(as_json: bool) -> None:
     """Show how full the cache is, and where it lies."""
     from engine.separation.cache import default_cache
+    from engine.separation.converted import LIMIT_BYTES, converted_bytes, converted_folder
     from stemfix.console import say, say_json
     from stemfix.text import bytes_text, count_text
 
     found = default_cache().info()
+    networks, network_bytes = converted_bytes()
     if as_json:
         say_json(
             {
@@ -26,6 +28,12 @@ def info(as_json: bool) -> None:
                 "entries": found.entries,
                 "bytes": found.size_bytes,
                 "limit_bytes": found.limit_bytes,
+                "openvino": {
+                    "folder": str(converted_folder()),
+                    "entries": networks,
+                    "bytes": network_bytes,
+                    "limit_bytes": LIMIT_BYTES,
+                },
             }
         )
         return
@@ -36,16 +44,21 @@ def info(as_json: bool) -> None:
     )
     entries = count_text(found.entries, "separation")
     say(f"{entries}, {bytes_text(found.size_bytes)} {limit}: {found.folder}")
+    if networks:
+        prepared = count_text(networks, "network")
+        say(f"{prepared} prepared for OpenVINO, {bytes_text(network_bytes)}: {converted_folder()}")
 
 
 @command.command("clear")
 def clear() -> None:
-    """Delete every cached separation; results are never touched."""
+    """Delete every cached separation and prepared network; results are never touched."""
     from engine.separation.cache import default_cache
+    from engine.separation.converted import clear_converted
     from stemfix.console import say
     from stemfix.text import bytes_text, count_text
 
     before = default_cache().clear()
+    clear_converted()
     say(
         f"Deleted {count_text(before.entries, 'separation')}, "
         f"{bytes_text(before.size_bytes)}: {before.folder}"

@@ -16,6 +16,7 @@ NAMES = {
     "python",
     "packages",
     "device",
+    "speed",
     "memory",
     "models",
     "cache",

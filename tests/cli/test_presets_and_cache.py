@@ -90,7 +90,7 @@ def test_a_preset_that_is_not_there(stemfix, arguments: list[str]) -> None:
 def test_the_cache_fills_and_is_cleared(stemfix, fake_model: object, make_song: Callable[..., Path]) -> None:
     assert stemfix("separate", make_song()).status == 0
     (info,) = stemfix("cache", "info", "--json").objects
-    assert set(info) == {"folder", "entries", "bytes", "limit_bytes"}
+    assert set(info) == {"folder", "entries", "bytes", "limit_bytes", "openvino"}
     assert info["entries"] == 1
     assert info["bytes"] > 0
     assert stemfix("cache", "info").out.startswith("1 separation, ")
