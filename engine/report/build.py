@@ -23,6 +23,7 @@ from engine.report.matching import Level, match_gains_db
 from engine.report.page_model import LoudnessRow, Page, SpectrogramScale, VersionData
 from engine.report.pictures import FLOOR_DB, STEP_DB
 from engine.report.recording import excerpt_of, load_recording
+from engine.report.stem_sum import stem_sum
 from engine.report.template import MARK, page_parts
 from engine.report.track import Track, make_track
 from engine.report.versions import Gathered, TrackSource, gather, same_recording
@@ -94,7 +95,13 @@ def build_page(
         stems: Mapping[str, Path | AudioBuffer] = {}
         if original is not None and options.stems:
             stems = plain.stems if plain is not None else _cached_stems(jobs, excerpt, work)
-        gathered = gather(jobs, original, stems, excerpt, options.stems)
+        sums = {
+            job.path: stem_sum(job, excerpt, work / f"sum-{n}") for n, job in enumerate(jobs) if not job.mix
+        }
+        gathered = gather(
+            jobs, original, stems, {at: made for at, (made, _) in sums.items()}, excerpt, options.stems
+        )
+        notes += [note for _, note in sums.values()]
         gathered.notes += [*options.notes, *notes, *([problem] if problem else [])]
         audio = work / "audio" if options.full_quality else None
         tracks = _make_tracks(gathered, rate, work, audio, progress)

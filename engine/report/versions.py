@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.audio.buffer import AudioBuffer
-from engine.errors import InputError, ModelError, OptionError
+from engine.errors import ModelError, OptionError
 from engine.job import Manifest
 from engine.models import WHOLE
 from engine.report.effect_words import effect_rows
@@ -61,15 +61,17 @@ def gather(
     jobs: Sequence[JobFolder],
     original: AudioBuffer | None,
     original_stems: Mapping[str, Path | AudioBuffer],
+    sums: Mapping[Path, AudioBuffer],
     excerpt: tuple[int, int],
     with_stems: bool,
 ) -> Gathered:
     """The original, if it is there, and one version per job.
 
     Args:
-        jobs: of one recording, each with a mix.
+        jobs: of one recording.
         original: what `excerpt` holds of the recording that they were made from, if that is there.
         original_stems: its stems before any chain, by name: as files or as `excerpt` of them.
+        sums: what the jobs without a mix are heard as, by their folders: `excerpt` of it.
         excerpt: first and last frame of the page, within the jobs' range.
         with_stems: take the jobs' stems too.
     """
@@ -93,7 +95,10 @@ def gather(
         gathered.versions.append(version)
     names = _names(jobs)
     for number, (job, name) in enumerate(zip(jobs, names, strict=True), start=1):
-        gathered.versions.append(_version(gathered, job, f"v{number}", name, excerpt, whole, with_stems))
+        heard = sums.get(job.path)
+        gathered.versions.append(
+            _version(gathered, job, heard, f"v{number}", name, excerpt, whole, with_stems)
+        )
     _licences(gathered, jobs)
     return gathered
 
@@ -101,6 +106,7 @@ def gather(
 def _version(
     gathered: Gathered,
     job: JobFolder,
+    heard: AudioBuffer | None,
     key: str,
     name: str,
     excerpt: tuple[int, int],
@@ -108,12 +114,10 @@ def _version(
     with_stems: bool,
 ) -> VersionData:
     manifest, report = job.manifest, job.report
-    if job.mix is None or manifest.mix is None:
-        raise InputError(f"{job.path} holds no mix to listen to.", "Compare results of 'stemfix enhance'.")
     rate = manifest.source.sample_rate
     start_s, end_s = excerpt[0] / rate, excerpt[1] / rate
     levels = mix_levels(report, "mix") if whole else None
-    mix = _add(gathered, key, job.mix, excerpt, levels)
+    mix = _add(gathered, key, job.mix or job.path, excerpt, levels, buffer=heard)
     mix_report = report.get("mix") or {}
     effects = effect_rows("recording", report.get("repairs") or [], start_s, end_s)
     for part, reports in (report.get("chains") or {}).items():
@@ -194,7 +198,7 @@ def _about(job: JobFolder) -> list[tuple[str, str]]:
         ("Seed", str(manifest.model.seed)),
         ("Left over", _left_over(manifest)),
         ("Verdict", manifest.verdict),
-        ("Files", manifest.mix.output_format.value if manifest.mix else ""),
+        ("Files", (manifest.mix or manifest.stems[0]).output_format.value),
         ("Computed on", str(job.report.get("device", ""))),
         ("Job", manifest.job_key[:16]),
         ("Versions", ", ".join(f"{name} {number}" for name, number in versions.items())),
