@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,10 +27,9 @@ _FLOOR_DB = -200.0
 #: Length of a block in STFT windows; context adds 1.5 to it.
 BLOCK_WINDOWS = 16
 
-#: Blocks that are worked on together; more would only hold more memory.
-_BLOCKS_AT_ONCE = 4
+#: Every transform is one thread's, so that their number changes no result.
+_THREADS = os.cpu_count() or 1
 
-Exact = npt.NDArray[np.float64]
 OnProgress = Callable[[int, int], None]
 
 
@@ -65,41 +62,26 @@ def share_residual(
     top = min(int(_BAND_EDGE * model_rate / 2 * grid.n_fft / mix.sample_rate), grid.n_fft // 2)
     block_frames, context = BLOCK_WINDOWS * grid.n_fft, grid.n_fft - grid.hop_length
     level = _Level()
-
-    def share(around: Exact, estimates: Audio, count: int) -> tuple[Exact, Exact, Audio]:
-        """The mix, the residual and the stems of the `count` frames after the context."""
+    # Stems are overwritten behind the reader; what the next block needs of the estimates is held here.
+    held = np.stack([stem.read(-context, context) for stem in stems.values()])
+    for start in range(0, mix.frames, block_frames):
+        stop = min(start + block_frames, mix.frames)
+        ahead = [stem.read(start + context, start + block_frames + context) for stem in stems.values()]
+        estimates = np.concatenate([held, np.stack(ahead)], axis=-1)
+        held = estimates[..., -2 * context :]
+        around = mix.read(start - context, start + block_frames + context).astype(np.float64)
         residual = around - estimates.sum(axis=0, dtype=np.float64)
-        here = slice(context, context + count)
-        shared = _divide(estimates, residual.astype(np.float32), grid, top)[..., :count]
+
+        here = slice(context, context + stop - start)
+        level.add(around[:, here], residual[:, here])
+        shared = _divide(estimates, residual.astype(np.float32), grid, top)[..., : stop - start]
         shared += estimates[..., here]
         loudest = int(np.square(shared).sum(axis=(1, 2)).argmax())
         others = np.delete(shared, loudest, axis=0).sum(axis=0, dtype=np.float64)
         shared[loudest] = around[:, here] - others
-        return around[:, here], residual[:, here], shared
-
-    def finish(start: int, work: Future[tuple[Exact, Exact, Audio]]) -> None:
-        whole, rest, shared = work.result()
-        level.add(whole, rest)
         for stem, block in zip(stems.values(), shared, strict=True):
             stem.write(start, block)
-        progress(start + shared.shape[-1], mix.frames)
-
-    # Stems are overwritten behind the reader; what the next block needs of the estimates is held here.
-    held = np.stack([stem.read(-context, context) for stem in stems.values()])
-    workers = os.cpu_count() or 1
-    with ThreadPoolExecutor(max_workers=workers) as pool:
-        under_way: deque[tuple[int, Future[tuple[Exact, Exact, Audio]]]] = deque()
-        for start in range(0, mix.frames, block_frames):
-            ahead = [stem.read(start + context, start + block_frames + context) for stem in stems.values()]
-            estimates = np.concatenate([held, np.stack(ahead)], axis=-1)
-            held = estimates[..., -2 * context :]
-            around = mix.read(start - context, start + block_frames + context).astype(np.float64)
-            if len(under_way) == min(workers, _BLOCKS_AT_ONCE):
-                finish(*under_way.popleft())
-            count = min(block_frames, mix.frames - start)
-            under_way.append((start, pool.submit(share, around, estimates, count)))
-        while under_way:
-            finish(*under_way.popleft())
+        progress(stop, mix.frames)
     return level.db
 
 
@@ -138,7 +120,9 @@ class _Grid:
         from scipy.fft import rfft
 
         windows = np.lib.stride_tricks.sliding_window_view(audio, self.n_fft, axis=-1)
-        spectrum: npt.NDArray[np.complex64] = rfft(windows[..., :: self.hop_length, :] * self.window)
+        spectrum: npt.NDArray[np.complex64] = rfft(
+            windows[..., :: self.hop_length, :] * self.window, workers=_THREADS
+        )
         return spectrum
 
     def istft(self, spectrum: npt.NDArray[np.complex64]) -> Audio:
@@ -146,7 +130,7 @@ class _Grid:
         from scipy.fft import irfft
 
         # Four root-Hann windows squared sum to 2 at a hop of a quarter.
-        windows = irfft(spectrum, self.n_fft) * (self.window / 2)
+        windows = irfft(spectrum, self.n_fft, workers=_THREADS) * (self.window / 2)
         hops = windows.reshape(*windows.shape[:-1], 4, self.hop_length)
         count = windows.shape[-2] - 3
         audio = np.zeros((*hops.shape[:-3], count, self.hop_length), np.float32)

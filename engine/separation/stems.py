@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,11 +111,9 @@ class _Step:
         if mix is not self._source:
             self._remove(mix)
         stems = {}
-        with ThreadPoolExecutor(max_workers=min(len(estimates), os.cpu_count() or 1)) as pool:
-            native = pool.map(self._native, estimates, estimates.values())
-            for index, (name, stem) in enumerate(zip(estimates, native, strict=True)):
-                stems[name] = stem
-                self._report(_TO_MODEL + _SEPARATE + _FROM_MODEL * (index + 1) // len(estimates))
+        for index, (name, estimate) in enumerate(estimates.items()):
+            stems[name] = self._native(name, estimate)
+            self._report(_TO_MODEL + _SEPARATE + _FROM_MODEL * (index + 1) // len(estimates))
 
         on_block = self._span(_TO_MODEL + _SEPARATE + _FROM_MODEL, _RESIDUAL)
         if mode == "share":
