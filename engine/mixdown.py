@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from engine.audio.buffer import BLOCK_FRAMES, AudioBuffer
-from engine.audio.loudness import measure_loudness
+from engine.audio.loudness import measure_loudness, measure_lufs
 from engine.processors.chain import run_chain
 from engine.processors.limiter import Limiter
 from engine.processors.presets import processors
@@ -50,35 +50,31 @@ def make_mix(
 
     original = measure_loudness(source)
     wanted = original.lufs if settings.keep_loudness else settings.target_lufs
-    found = measure_loudness(mix).lufs
+    found = measure_lufs(mix) if wanted is not None else None
     gain_db = wanted - found if wanted is not None and found is not None else 0.0
     gain_db = max(min(gain_db, _MAX_GAIN_DB), -_MAX_GAIN_DB)
-    if settings.true_peak_db is None:
-        final = _gained(mix, gain_db, folder, "mix-final")
-    else:
-        limiter = Limiter(ceiling_db=settings.true_peak_db)
-        final, report = _limited(mix, gain_db, limiter, folder, 0, progress)
-        lost = wanted - (measure_loudness(final).lufs or wanted) if wanted is not None else 0.0
-        if lost > _LOUDNESS_TOLERANCE_LU:
-            gain_db += min(lost, _MAX_MAKEUP_DB)
-            final, report = _limited(mix, gain_db, limiter, folder, 1, progress)
-        reports = [*reports, report]
-    loudness = {"source": asdict(original), "mix": asdict(measure_loudness(final))}
+    ceiling_db = settings.true_peak_db
+    final, limited = _finished(mix, gain_db, ceiling_db, folder, 0, progress)
+    measured = measure_loudness(final)
+    lost = wanted - measured.lufs if wanted is not None and measured.lufs is not None else 0.0
+    if ceiling_db is not None and lost > _LOUDNESS_TOLERANCE_LU:
+        gain_db += min(lost, _MAX_MAKEUP_DB)
+        final, limited = _finished(mix, gain_db, ceiling_db, folder, 1, progress)
+        measured = measure_loudness(final)
+    reports = [*reports, *limited]
+    loudness = {"source": asdict(original), "mix": asdict(measured)}
     return final, {"gain_db": round(gain_db, 3), "chain": reports, "loudness": loudness}
 
 
-def _limited(
-    mix: AudioBuffer, gain_db: float, limiter: Limiter, folder: Path, attempt: int, progress: Progress
-) -> tuple[AudioBuffer, dict[str, Any]]:
-    loud = _gained(mix, gain_db, folder, f"mix-gained-{attempt}")
-    limited = loud.like(folder / f"mix-limited-{attempt}.f32")
-    return limited, limiter.process(loud, limited, progress)
-
-
-def _gained(audio: AudioBuffer, gain_db: float, folder: Path, name: str) -> AudioBuffer:
-    """`audio` itself where there is nothing to change, else a copy with the gain."""
-    if gain_db == 0.0:
-        return audio
-    into = audio.like(folder / f"{name}.f32")
-    sum_buffers([audio], into, gain_db)
-    return into
+def _finished(
+    mix: AudioBuffer, gain_db: float, ceiling_db: float | None, folder: Path, attempt: int, progress: Progress
+) -> tuple[AudioBuffer, list[dict[str, Any]]]:
+    """`mix` with the gain, and below the ceiling; `mix` itself where there is nothing to change."""
+    loud = mix
+    if gain_db != 0.0:
+        loud = mix.like(folder / f"mix-gained-{attempt}.f32")
+        sum_buffers([mix], loud, gain_db)
+    if ceiling_db is None:
+        return loud, []
+    limiter = Limiter(ceiling_db=ceiling_db)
+    return run_chain([limiter], loud, folder / f"mix-limited-{attempt}.f32", folder, progress)

@@ -24,6 +24,7 @@ from typing import Any
 
 from engine.alignment.proof import prove
 from engine.audio.buffer import AudioBuffer
+from engine.audio.loudness import Loudness
 from engine.audio.read import content_digest, probe, read_audio
 from engine.errors import OptionError
 from engine.job import JobSpec, Manifest, Report
@@ -250,6 +251,7 @@ class Job:
             residual_db=separated.residual_db,
             stems={stem: after[stem] for stem in self.wanted},
             mix=self._mix(work),
+            mix_loudness=Loudness(**enhanced.mix["loudness"]["mix"]) if enhanced.mix else None,
             proof=aligned.proof,
         )
         with self._step("publish") as clock:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -12,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from engine.alignment.proof import Proof
 from engine.audio.buffer import AudioBuffer
-from engine.audio.loudness import measure_loudness
+from engine.audio.loudness import Loudness, LoudnessMeter
 from engine.audio.read import SourceInfo
 from engine.audio.wav_metadata import WavMetadata, derive, read_metadata
 from engine.audio.write import write_audio
@@ -53,6 +56,8 @@ class Delivery:
     residual_db: float | None
     stems: dict[str, AudioBuffer]
     mix: AudioBuffer | None
+    #: Measured when it was made.
+    mix_loudness: Loudness | None
     proof: Proof
 
     def publish(self, work: Workspace, manifest: Manifest, report: Report) -> Path:
@@ -100,18 +105,24 @@ def find_finished(out_dir: Path, name: str, key: str) -> tuple[Path, Manifest, R
 def write_results(delivery: Delivery, folder: Path, progress: Progress) -> Manifest:
     """Write the stems and the mix into `folder` and return the manifest that describes them."""
     spec = delivery.spec
-    total = len(delivery.stems) + (delivery.mix is not None)
-    stems: list[StemRecord] = []
+    parts = {**delivery.stems, **({"mix": delivery.mix} if delivery.mix is not None else {})}
     metadata = read_metadata(spec.source)
-    for name, audio in delivery.stems.items():
-        record = _write(delivery, metadata, audio, name, folder, progress)
-        proof = delivery.proof.stems[name]
-        stems.append(StemRecord(**record.model_dump(), name=name, proof=ProofRecord(**proof.summary())))
-        progress.update("publish", len(stems), total)
-    mix = None
-    if delivery.mix is not None:
-        mix = _write(delivery, metadata, delivery.mix, "mix", folder, progress)
-        progress.update("publish", total, total)
+    records: dict[str, FileRecord] = {}
+    # Each file has a thread of its own at most; what is in it does not depend on the others.
+    with ThreadPoolExecutor(max_workers=max(min(len(parts), os.cpu_count() or 1), 1)) as pool:
+        written = pool.map(
+            lambda part: _write(delivery, metadata, parts[part], part, folder, progress), parts
+        )
+        for part, record in zip(parts, written, strict=True):
+            records[part] = record
+            progress.update("publish", len(records), len(parts))
+    mix = records.pop("mix", None)
+    stems = [
+        StemRecord(
+            **record.model_dump(), name=name, proof=ProofRecord(**delivery.proof.stems[name].summary())
+        )
+        for name, record in records.items()
+    ]
     start, stop = delivery.range
     return Manifest(
         stemfix_version=_stemfix_version(),
@@ -168,6 +179,7 @@ def make_report(
     )
 
 
+@lru_cache
 def library_versions() -> dict[str, str]:
     """Versions of the libraries that touch samples."""
     found = {"stemfix": _stemfix_version()}
@@ -179,6 +191,7 @@ def library_versions() -> dict[str, str]:
     return found
 
 
+@lru_cache
 def _stemfix_version() -> str:
     try:
         return version("stemfix")
@@ -211,10 +224,12 @@ def _write(
         track_name=f"{delivery.name} {part}",
         coding_history_line=history,
     )
-    result = write_audio(
-        path, audio, spec.output_format, derived, seed=_dither_seed(spec.seed, part), progress=progress
-    )
-    loudness = measure_loudness(audio)
+    meter = LoudnessMeter(audio.channels, audio.sample_rate)
+    seed = _dither_seed(spec.seed, part)
+    known = delivery.mix_loudness if part == "mix" else None
+    observe = meter.add if known is None else None
+    result = write_audio(path, audio, spec.output_format, derived, seed, progress, observe)
+    loudness = known or meter.result()
     return FileRecord(
         file=path.name,
         sha256=result.sha256,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from pydantic import BaseModel
@@ -87,21 +89,31 @@ def prove(
 
     `source` is what was separated; `unrepaired` is what it was before repairs that changed it.
     """
-    stems: dict[str, StemProof] = {}
-    steps = len(wanted) + 2
-    repair = None
-    if unrepaired is not None:
-        alignment = estimate_alignment(unrepaired, source)
-        repair = StemProof(alignment=alignment, judgement=judge(alignment))
-    for count, name in enumerate(wanted, start=1):
+    steps = len(wanted) + 3
+
+    def prove_stem(name: str) -> StemProof:
         progress.check()
         alignment = estimate_alignment(before[name], after[name])
-        judgement = _excused(judge(alignment), before[name], source)
-        stems[name] = StemProof(alignment=alignment, judgement=judgement)
-        progress.update("align", count, steps)
-    null = null_depth_db(list(before.values()), source)
-    progress.update("align", steps - 1, steps)
-    mono = mono_compatibility(source, mix) if mix is not None and source.channels == 2 else None
+        return StemProof(alignment=alignment, judgement=_excused(judge(alignment), before[name], source))
+
+    def prove_repair() -> StemProof | None:
+        if unrepaired is None:
+            return None
+        alignment = estimate_alignment(unrepaired, source)
+        return StemProof(alignment=alignment, judgement=judge(alignment))
+
+    def prove_mono() -> MonoCompatibility | None:
+        return mono_compatibility(source, mix) if mix is not None and source.channels == 2 else None
+
+    # What is measured does not depend on the threads: each has its own recordings.
+    with ThreadPoolExecutor(max_workers=min(steps, os.cpu_count() or 1)) as pool:
+        found_mono, found_repair = pool.submit(prove_mono), pool.submit(prove_repair)
+        found_null = pool.submit(null_depth_db, list(before.values()), source)
+        stems: dict[str, StemProof] = {}
+        for name, proof in zip(wanted, pool.map(prove_stem, wanted), strict=True):
+            stems[name] = proof
+            progress.update("align", len(stems), steps)
+        null, repair, mono = found_null.result(), found_repair.result(), found_mono.result()
     progress.update("align", steps, steps)
     proofs = [*stems.values(), *([repair] if repair else [])]
     verdicts = [proof.judgement.verdict for proof in proofs] + [null.verdict]

@@ -6,12 +6,11 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from pyebur128 import MeasurementMode, R128State, get_loudness_global, get_loudness_range, get_true_peak
+from pyebur128 import MeasurementMode, R128State, get_loudness_global, get_loudness_range
 
-from engine.audio.buffer import AudioBuffer
+from engine.audio.buffer import Audio, AudioBuffer
+from engine.audio.true_peak import TruePeak
 
-#: Frames of silence that push the last samples through the true-peak interpolator.
-_FLUSH_FRAMES = 64
 #: EBU Tech 3342 measures the range over windows of 3 s.
 _RANGE_WINDOW_S = 3.0
 
@@ -33,34 +32,57 @@ class Loudness:
     crest_db: float | None
 
 
+class LoudnessMeter:
+    """Fed the blocks of a recording in order, beside whatever else reads them."""
+
+    def __init__(self, channels: int, sample_rate: int) -> None:
+        self._state = R128State(channels, sample_rate, MeasurementMode.MODE_I | MeasurementMode.MODE_LRA)
+        self._true_peak = TruePeak(channels, sample_rate)
+        self._channels, self._sample_rate = channels, sample_rate
+        self._frames, self._peak, self._power = 0, 0.0, 0.0
+
+    def add(self, block: Audio) -> None:
+        """Go on with `block`, shape (channels, n)."""
+        self._frames += block.shape[1]
+        if block.size:
+            self._peak = max(self._peak, float(block.max()), -float(block.min()))
+        self._power += float(np.sum(np.square(block, dtype=np.float64)))
+        self._true_peak.add(block)
+        self._state.add_frames(np.ascontiguousarray(block.T).reshape(-1), block.shape[1])
+
+    def result(self) -> Loudness:
+        """The levels of all that was added; nothing can be added after it."""
+        lufs = get_loudness_global(self._state)
+        has_lufs = math.isfinite(lufs)
+        has_range = has_lufs and self._frames >= _RANGE_WINDOW_S * self._sample_rate
+        count = self._channels * self._frames
+        rms_db = _decibels(math.sqrt(self._power / count)) if count else None
+        peak_db = _decibels(self._peak)
+        return Loudness(
+            lufs=lufs if has_lufs else None,
+            loudness_range_lu=get_loudness_range(self._state) if has_range else None,
+            true_peak_db=_decibels(self._true_peak.finish()),
+            sample_peak_db=peak_db,
+            rms_db=rms_db,
+            crest_db=peak_db - rms_db if peak_db is not None and rms_db is not None else None,
+        )
+
+
 def measure_loudness(buffer: AudioBuffer) -> Loudness:
     """Measure a whole recording, block by block. A mono recording counts as one channel."""
-    modes = MeasurementMode.MODE_I | MeasurementMode.MODE_LRA | MeasurementMode.MODE_TRUE_PEAK
-    state = R128State(buffer.channels, buffer.sample_rate, modes)
-    peak, power = 0.0, 0.0
+    meter = LoudnessMeter(buffer.channels, buffer.sample_rate)
     for _, block in buffer.blocks():
-        peak = max(peak, float(np.abs(block).max(initial=0.0)))
-        power += float(np.sum(np.square(block, dtype=np.float64)))
+        meter.add(block)
+    return meter.result()
+
+
+def measure_lufs(buffer: AudioBuffer) -> float | None:
+    """The integrated loudness alone, for less work."""
+    state = R128State(buffer.channels, buffer.sample_rate, MeasurementMode.MODE_I)
+    for _, block in buffer.blocks():
         state.add_frames(np.ascontiguousarray(block.T).reshape(-1), block.shape[1])
-
     lufs = get_loudness_global(state)
-    has_lufs = math.isfinite(lufs)
-    has_range = has_lufs and buffer.frames >= _RANGE_WINDOW_S * buffer.sample_rate
-    loudness_range = get_loudness_range(state) if has_range else None
-
-    state.add_frames(np.zeros(_FLUSH_FRAMES * buffer.channels, np.float32), _FLUSH_FRAMES)
-    true_peak = max(peak, *(get_true_peak(state, channel) for channel in range(buffer.channels)))
-    count = buffer.channels * buffer.frames
-    rms_db = _decibels(math.sqrt(power / count)) if count else None
-    peak_db = _decibels(peak)
-    return Loudness(
-        lufs=lufs if has_lufs else None,
-        loudness_range_lu=loudness_range,
-        true_peak_db=_decibels(true_peak),
-        sample_peak_db=peak_db,
-        rms_db=rms_db,
-        crest_db=peak_db - rms_db if peak_db is not None and rms_db is not None else None,
-    )
+    return lufs if math.isfinite(lufs) else None
 
 
 def _decibels(amplitude: float) -> float | None:

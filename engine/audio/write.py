@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,8 +43,9 @@ def write_audio(
     metadata: WavMetadata | None,
     seed: int,
     progress: Progress | None = None,
+    observe: Callable[[Audio], None] | None = None,
 ) -> WriteResult:
-    """Write `buffer` to the new file `path`.
+    """Write `buffer` to the new file `path`; `observe` is given every block of it in order.
 
     float32 keeps every sample bit by bit; integer formats are dithered (see `Dither`) and clip what lies
     beyond full scale. WAV carries all of `metadata`, FLAC what its comments can hold. The same arguments give
@@ -58,18 +60,28 @@ def write_audio(
     if is_flac:
         _check_flac(buffer, path)
     dither = None if output_format.is_float else Dither(output_format.bits, seed)
-    blocks = _checked_blocks(path, buffer, progress)
+    blocks = _checked_blocks(path, buffer, progress, observe)
+    digest = hashlib.sha256()
     with new_file(path) as file:
         if is_flac:
             assert dither is not None
             _write_flac(file, buffer, output_format.bits, dither, blocks, metadata)
         else:
-            _write_wav(file, buffer, output_format, dither, blocks, metadata)
+
+            def write(data: bytes) -> None:
+                digest.update(data)
+                file.write(data)
+
+            _write_wav(write, buffer, output_format, dither, blocks, metadata)
     with output_errors(path):
-        return WriteResult(dither.clipped if dither else 0, sha256_of(path), path.stat().st_size)
+        # libsndfile goes back to a FLAC's header at the end, so what it wrote is read again.
+        sha256 = sha256_of(path) if is_flac else digest.hexdigest()
+        return WriteResult(dither.clipped if dither else 0, sha256, path.stat().st_size)
 
 
-def _checked_blocks(path: Path, buffer: AudioBuffer, progress: Progress | None) -> Iterator[Audio]:
+def _checked_blocks(
+    path: Path, buffer: AudioBuffer, progress: Progress | None, observe: Callable[[Audio], None] | None
+) -> Iterator[Audio]:
     for _, block in buffer.blocks(BLOCK_FRAMES):
         if progress is not None:
             progress.check()
@@ -78,11 +90,13 @@ def _checked_blocks(path: Path, buffer: AudioBuffer, progress: Progress | None) 
                 f"{path} was not written: the result holds samples that are not finite numbers.",
                 "An effect failed on this recording; leave it out of the preset and report it.",
             )
+        if observe is not None:
+            observe(block)
         yield block
 
 
 def _write_wav(
-    file: BinaryIO,
+    write: Callable[[bytes], None],
     buffer: AudioBuffer,
     output_format: OutputFormat,
     dither: Dither | None,
@@ -91,13 +105,13 @@ def _write_wav(
 ) -> None:
     bits, is_float = output_format.bits, output_format.is_float
     layout = wav_layout(buffer.channels, buffer.frames, buffer.sample_rate, bits, is_float, metadata)
-    file.write(layout.head)
+    write(layout.head)
     for block in blocks:
         if dither is None:
-            file.write(np.ascontiguousarray(block.T, "<f4").tobytes())
+            write(np.ascontiguousarray(block.T, "<f4").tobytes())
         else:
-            file.write(_pack(dither.quantise(block), bits))
-    file.write(layout.tail)
+            write(_pack(dither.quantise(block), bits))
+    write(layout.tail)
 
 
 def _pack(samples: npt.NDArray[np.int32], bits: int) -> bytes:

@@ -37,16 +37,16 @@ def run_chain(
         for number, processor in enumerate(processors):
             if progress is not None:
                 progress.check()
-            if processor.amount == 0.0:
-                reports.append({"effect": processor.effect, "applied": False})
+            found = processor.examine(current)
+            if found is None:
+                reports.append(processor.idle_report())
                 continue
             into = source.like(Path(folder, f"{number}.f32"))
-            report = processor.process(current, into, progress)
-            reports.append(report)
-            # An effect that found nothing to do has only copied: keep what was there.
-            done, current = (current, into) if report["applied"] else (into, current)
-            if done is not source and done.path is not None:
-                done.path.unlink()
+            reports.append(processor.carry_out(current, into, found, progress))
+            del found  # it may be large, and the next effect finds something of its own
+            if current is not source and current.path is not None:
+                current.path.unlink()
+            current = into
         if current is source or current.path is None:
             return source, reports
         shutil.move(current.path, into_path)

@@ -59,27 +59,41 @@ class Processor(BaseModel, ABC):
     def process(
         self, source: AudioBuffer, into: AudioBuffer, progress: Progress | None = None
     ) -> dict[str, Any]:
-        """Run the effect from `source` into `into` (same shape) and return its report."""
-        found = None if self.amount == 0.0 or source.frames == 0 else self.analyse(source)
+        """Run the effect from `source` into `into` (same shape) and return its report.
+
+        Where there is nothing to do it copies. `examine` and `carry_out` are its two halves.
+        """
+        found = self.examine(source)
+        if found is not None:
+            return self.carry_out(source, into, found, progress)
+        for start, block in source.blocks():
+            into.write(start, block)
+        return self.idle_report()
+
+    def examine(self, source: AudioBuffer) -> Any | None:
+        """What `analyse` finds; None where the effect is off or there is nothing to do."""
+        return None if self.amount == 0.0 or source.frames == 0 else self.analyse(source)
+
+    def idle_report(self) -> dict[str, Any]:
+        """The report where there was nothing to do."""
+        return {"effect": self.effect, "applied": False}
+
+    def carry_out(
+        self, source: AudioBuffer, into: AudioBuffer, found: Any, progress: Progress | None = None
+    ) -> dict[str, Any]:
+        """Render `source` into `into` (same shape) with what `examine` found, and return the report."""
         context = -(-int(self.context_s * source.sample_rate) // GRID_FRAMES) * GRID_FRAMES
         for start in range(0, source.frames, BLOCK_FRAMES):
             if progress is not None:
                 progress.check()
             stop = min(start + BLOCK_FRAMES, source.frames)
-            if found is None:
-                into.write(start, source.read(start, stop))
-                continue
             block = source.read(start - context, stop + context)
             dry = block[:, context : context + stop - start]
             wet = self.render(block, start - context, source.sample_rate, found)
             wet = wet[:, context : context + stop - start]
             mixed = wet if self.amount == 1.0 else dry + np.float32(self.amount) * (wet - dry)
             into.write(start, mixed)
-        return {
-            "effect": self.effect,
-            "applied": found is not None,
-            **(self.describe(found) if found is not None else {}),
-        }
+        return {"effect": self.effect, "applied": True, **self.describe(found)}
 
     def apply(self, audio: Audio, sample_rate: int) -> Audio:
         """The effect on an array in memory; for tests and short excerpts."""

@@ -102,8 +102,22 @@ def test_another_preset_skips_the_separation_unless_the_cache_is_off(
     stemfix("separate", song)
     report = stemfix("enhance", song, "--json").objects[0]["report"]
     assert (report["cache"], fake_model.runs) == ("hit", 1)
-    report = stemfix("enhance", song, "--preset", "fast", "--no-cache", "--json").objects[0]["report"]
+    report = stemfix("enhance", song, "--preset", "none", "--no-cache", "--json").objects[0]["report"]
     assert (report["cache"], fake_model.runs) == ("off", 2)
+
+
+def test_the_preset_fast_works_on_the_whole_song(stemfix, make_song: MakeSong, fake_model: Any) -> None:
+    song = make_song()
+    result = stemfix("enhance", song, "--preset", "fast", "--json").objects[0]
+    assert [stem["name"] for stem in result["manifest"]["stems"]] == ["song"]
+    assert fake_model.runs == 0
+    refused = stemfix("enhance", song, "--preset", "fast", "--stems", "vocals")
+    assert refused.status == 2
+    assert len(refused.err.strip().splitlines()) == 1
+    assert "no stem 'vocals'" in refused.err
+    separated = stemfix("enhance", song, "--preset", "fast", "--quality", "draft", "--json").objects[0]
+    assert len(separated["manifest"]["stems"]) == 4
+    assert fake_model.runs == 1
 
 
 def test_nothing_is_overwritten(stemfix, make_song: MakeSong) -> None:
