@@ -7,8 +7,9 @@
 A job of the model `whole` is not separated: the (repaired) recording is its only stem, `song`.
 
 What `run_job` delivers is a pure function of its spec, its input samples and the model's weights: same in,
-same bytes out. Each step leaves its audio in the job's work folder and returns the rest as plain data, so a
-durable queue can run the same steps and, when a process was killed, go on after the last finished one.
+same bytes out on one machine as it is tuned, and within the spec's precision on any other. Each step leaves
+its audio in the job's work folder and returns the rest as plain data, so a durable queue can run the same
+steps and, when a process was killed, go on after the last finished one.
 """
 
 from __future__ import annotations
