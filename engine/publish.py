@@ -70,8 +70,8 @@ class Delivery:
 def job_key(spec: JobSpec, source_digest: str, preset: Preset, model: ModelHandle, name: str) -> str:
     """SHA-256 over all that decides a job's bytes: two jobs with one key have the same results.
 
-    "The same" is meant within the precision that the options promise: what computes on a machine is no part of
-    the key, so that a job that is done counts as done on all of them.
+    "The same" is meant within the precision that the options promise: what computes on a machine is no part
+    of the key, so that a job that is done counts as done on all of them.
     """
     parts = {
         "engine": ENGINE_VERSION,
