@@ -32,6 +32,7 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "limiter": "engine.processors.limiter:Limiter",
         "declip": "engine.repair.declip:Declip",
         "dehiss": "engine.repair.dehiss:Dehiss",
+        "deshimmer": "engine.repair.deshimmer:Deshimmer",
     }
 )
 

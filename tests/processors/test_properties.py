@@ -58,6 +58,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "limiter": [{"ceiling_db": -20.0}, {"ceiling_db": -12.0, "lookahead_ms": 5.0}],
     "declip": [],
     "dehiss": [{"floor_db": -30.0}],
+    "deshimmer": [{"floor_db": -6.0}],
 }
 
 #: What makes an effect fire that the common music leaves alone: (music, rate) -> damaged music of any length.
@@ -100,6 +101,23 @@ def _rumbling(audio: Audio, rate: int) -> Audio:
 
 
 MATERIAL.update(declip=_clipped, declick=_clicked, decomb=_combed, dehum=_humming, derumble=_rumbling)
+
+
+def _shimmering(audio: Audio, rate: int) -> Audio:
+    """`audio` over steady noise, with short tones at random places of the treble."""
+    rng = np.random.default_rng(5)
+    count = rate // 20
+    noisy = audio + rng.standard_normal(audio.shape).astype(np.float32) * np.float32(0.05)
+    window = np.hanning(count)
+    for _ in range(150 * audio.shape[1] // rate):
+        start = int(rng.integers(0, audio.shape[1] - count))
+        hz = rng.uniform(0.12, 0.25) * rate
+        burst = 0.05 * window * np.sin(2 * np.pi * hz * np.arange(count) / rate + hz)
+        noisy[:, start : start + count] += burst.astype(np.float32)
+    return noisy
+
+
+MATERIAL["deshimmer"] = _shimmering
 
 CASES = [
     pytest.param(name, chosen, id=f"{name}-{number}")
