@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,3 +81,86 @@ def noise() -> Callable[..., Audio]:
         return generator.standard_normal((channels, frames), np.float32) * np.float32(level)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_job() -> Callable[..., Path]:
+    """`write_job(folder, source, mix, stems, preset=..., report=...)` writes a finished job's result folder.
+
+    `source` is the path of the recording, `mix` an array (channels, frames), `stems` arrays by name, and
+    `report` what goes into `report.json`.
+    """
+    import json
+
+    import soundfile
+
+    from engine.audio.loudness import measure_loudness
+    from engine.audio.read import content_digest
+
+    def record(path: Path, audio: Audio, rate: int) -> dict[str, Any]:
+        soundfile.write(path, audio.T, rate, subtype="FLOAT")
+        loudness = measure_loudness(AudioBuffer.of(audio, rate))
+        return {
+            "file": path.name,
+            "sha256": "0" * 64,
+            "bytes": path.stat().st_size,
+            "frames": audio.shape[1],
+            "sample_rate": rate,
+            "channels": audio.shape[0],
+            "output_format": "float32",
+            "clipped_samples": 0,
+            "lufs": loudness.lufs,
+            "true_peak_db": loudness.true_peak_db,
+        }
+
+    def write(
+        folder: Path,
+        source: Path,
+        mix: Audio,
+        stems: dict[str, Audio],
+        preset: str = "balanced",
+        model: str = "htdemucs",
+        start_frame: int = 0,
+        report: dict[str, Any] | None = None,
+    ) -> Path:
+        folder.mkdir(parents=True)
+        original, rate = soundfile.read(source, dtype="float32", always_2d=True)
+        stop_frame = start_frame + mix.shape[1]
+        part = AudioBuffer.of(original[start_frame:stop_frame].T, rate)
+        proof = {"verdict": "PASS", "reasons": [], "delay_samples": 0.0, "polarity": 1}
+        proof |= {"gain_db": 0.0, "confidence": 1.0, "coherence": 1.0, "silent": False}
+        name = source.stem
+        manifest = {
+            "stemfix_version": "0.1.0",
+            "engine_version": "1",
+            "job_key": f"{preset:0>64}",
+            "name": name,
+            "source": {
+                "path": str(source),
+                "digest": content_digest(part),
+                "container": "WAV",
+                "sample_rate": rate,
+                "channels": part.channels,
+                "frames": len(original),
+                "start_frame": start_frame,
+                "stop_frame": stop_frame,
+            },
+            "preset": preset,
+            "preset_digest": "0" * 64,
+            "model": {"name": model, "digest": "1" * 64, "options": {}, "seed": 0},
+            "residual": "share",
+            "residual_db": -30.0,
+            "null_rms_db": -170.0,
+            "null_peak_db": -150.0,
+            "verdict": "PASS",
+            "stems": [
+                {**record(folder / f"{name}-{stem}.wav", audio, rate), "name": stem, "proof": proof}
+                for stem, audio in stems.items()
+            ],
+            "mix": record(folder / f"{name}-mix.wav", mix, rate),
+        }
+        (folder / "manifest.json").write_text(json.dumps(manifest))
+        (folder / "report.json").write_text(json.dumps(report or {}))
+        return folder
+
+    return write

@@ -152,7 +152,7 @@ class BlindTest {
       el("p", { class: "muted" }, `Listen (keys ${labels.map((_, i) => i + 1).join(", ")}), switch as often as you like, then answer.`),
       el("div", { class: "choices", role: "group", "aria-label": "Listen to" }, listen),
       ...asked,
-      el("button", { type: "button", onclick: () => this._finish() }, "End here"),
+      el("button", { type: "button", onclick: () => this._finish() }, "End the test"),
     );
     this.listen(Math.min(this.label, labels.length - 1));
     announce(`${isAbx ? "Trial" : "Round"} ${number} of ${session.total}`);

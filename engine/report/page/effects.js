@@ -8,7 +8,7 @@ function effectsSection(page, state, player) {
     if (!version.effects.length) return;
     const applied = version.effects.filter((effect) => effect.applied);
     const idle = version.effects.filter((effect) => !effect.applied);
-    const rows = applied.map((effect) => effectRow(effect, index, page, state, player));
+    const rows = [el("div", { class: "effects" }, applied.map((effect) => effectRow(effect, index, page, state, player)))];
     if (idle.length) {
       const names = idle.map((effect) => `${effect.effect} (${effect.part})`).join(", ");
       rows.push(el("p", { class: "muted" }, `Looked, and found nothing to do: ${names}.`));

@@ -41,9 +41,11 @@ class Keyboard {
     if (typing) return;
     const owns = tag === "BUTTON" || tag === "SUMMARY" || target.type === "checkbox";
     if (event.key === " " && owns) return;
-    const arrows = ["radio", "range"].includes(target.type) || target.classList.contains("table-frame");
+    // The position slider's own steps are too fine for keys; the others keep their arrows.
+    const slider = target.type === "range" && target.id !== "seek";
+    const arrows = slider || target.type === "radio" || target.classList.contains("table-frame");
     if (event.key.startsWith("Arrow") && arrows) return;
-    if (event.key === "Home" && target.type === "range") return;
+    if (event.key === "Home" && slider) return;
     if (this._do(event)) event.preventDefault();
   }
 
