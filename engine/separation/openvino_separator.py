@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +12,7 @@ from engine.audio.buffer import Audio, AudioBuffer
 from engine.errors import OptionError
 from engine.separation.bag import member_weights, members_for
 from engine.separation.calibration import Backend, machine_digest
+from engine.separation.compiled import Compiled, streams_that_fit
 from engine.separation.converted import Converted, ConvertedNetworks
 from engine.separation.demucs import DemucsSeparator
 from engine.separation.device import core_count
@@ -23,46 +22,10 @@ from engine.separation.normalisation import Normalisation
 from engine.separation.openvino_model import NotConvertibleError, can_be_converted, import_openvino
 from engine.separation.overlap_add import Member, overlap_add
 from engine.separation.separator import SeparationOptions
-from engine.separation.spectral import Spectral
 
 
 class ImpreciseError(Exception):
     """OpenVINO does not come as near to PyTorch on this machine as was promised."""
-
-
-class Compiled:
-    """A converted network ready to run, `streams` segments at a time on `threads` cores together."""
-
-    def __init__(
-        self, core: Any, model: Path, around: Spectral, precision: str, streams: int, threads: int
-    ) -> None:
-        config = {
-            "INFERENCE_PRECISION_HINT": precision,
-            "NUM_STREAMS": streams,
-            "INFERENCE_NUM_THREADS": threads,
-            # Each member of a bag would pin its first stream to the same core.
-            "ENABLE_CPU_PINNING": False,
-        }
-        compiled = core.compile_model(core.read_model(model), "CPU", config)
-        self._around = around
-        self._requests: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        for _ in range(streams):
-            self._requests.put(compiled.create_infer_request())
-
-    def estimate(self, segment: Audio) -> Audio:
-        """(channels, n) with n up to the trained length -> (sources, channels, n). Any thread may call it."""
-        frames = segment.shape[-1]
-        padded = np.pad(segment, ((0, 0), (0, self._around.frames - frames)))
-        spectrogram = self._around.analyse(padded)
-        request = self._requests.get()
-        try:
-            request.infer([padded[None], spectrogram[None]], share_inputs=True)
-            parts, waveform = (request.get_output_tensor(index).data[0].copy() for index in range(2))
-        finally:
-            self._requests.put(request)
-        estimate: Audio = self._around.synthesise(parts)
-        estimate += waveform
-        return estimate[..., :frames]
 
 
 class OpenVinoSeparator:
@@ -142,7 +105,7 @@ class OpenVinoSeparator:
         level = Normalisation.of(audio)
         stride = max(int((1 - self.options.overlap) * self._segment_frames), 1)
         segments = -(-audio.frames // stride) * len(self._networks) * max(self.options.shifts, 1)
-        streams = max(min(self._backend.streams, segments), 1)
+        streams = max(min(self._backend.streams, segments, streams_that_fit(len(self._networks))), 1)
         if not self._gave_up:
             self._compile(streams)
         blocks = overlap_add(

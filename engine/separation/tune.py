@@ -20,12 +20,12 @@ from engine.separation.calibration import (
     machine_name,
     package_versions,
 )
+from engine.separation.compiled import BYTES_PER_STREAM, Compiled
 from engine.separation.converted import Converted, ConvertedNetworks
 from engine.separation.device import core_count
 from engine.separation.fidelity import PROMISED_SNR_DB, bar_of_music, snr_db
 from engine.separation.model_store import InstalledModel
 from engine.separation.openvino_model import can_be_converted, import_openvino
-from engine.separation.openvino_separator import Compiled
 from engine.separation.registry import MODELS
 from engine.separation.separator import Precision
 from engine.separation.weights import installed, load_models
@@ -34,8 +34,8 @@ from engine.separation.weights import installed, load_models
 _ROUNDS = 3
 #: Another way is taken for no less than this: below it lies what two measurements differ by.
 _WORTH_IT = 1.03
-#: What one more segment of htdemucs at a time needs, and what is left to other programs.
-_BYTES_PER_STREAM, _BYTES_LEFT = 800_000_000, 1_500_000_000
+#: What is left to other programs.
+_BYTES_LEFT = 1_500_000_000
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _streams_that_fit() -> int:
     import psutil
 
     free = int(psutil.virtual_memory().available)
-    return max((free - _BYTES_LEFT) // _BYTES_PER_STREAM, 1)
+    return max((free - _BYTES_LEFT) // BYTES_PER_STREAM, 1)
 
 
 def _measure(

@@ -24,11 +24,11 @@ from engine.separation.calibration import (
     reset_calibration,
     save_calibration,
 )
+from engine.separation.compiled import Compiled
 from engine.separation.converted import ConvertedNetworks, converted_bytes, converted_folder
 from engine.separation.demucs import DemucsSeparator
 from engine.separation.fidelity import PROMISED_SNR_DB, bar_of_music
 from engine.separation.openvino_model import convert, import_openvino, transforms
-from engine.separation.openvino_separator import Compiled
 from engine.separation.separator import SeparationOptions
 
 pytestmark = pytest.mark.skipif(find_spec("openvino") is None, reason="OpenVINO is not installed")
