@@ -21,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 from engine.alignment.proof import prove
 from engine.audio.buffer import AudioBuffer
@@ -121,15 +120,16 @@ class Job:
 
     def repair(self, work: Workspace, read: Read) -> Repaired:
         """Run the preset's repairs over the whole recording; what they leave is what is separated."""
+        chain = processors(self.preset.repair)
+        if not chain:
+            return Repaired(digest=read.digest, changed=False)
         digest = read.digest
-        reports: list[dict[str, Any]] = []
         with self._step("repair") as clock:
             folder = work.fresh_folder("repair")
-            if chain := processors(self.preset.repair):
-                path = folder / "repaired.f32"
-                repaired, reports = run_chain(chain, self._source(work), path, folder, self._progress)
-                if repaired.path == path:
-                    digest = content_digest(repaired)
+            path = folder / "repaired.f32"
+            repaired, reports = run_chain(chain, self._source(work), path, folder, self._progress)
+            if repaired.path == path:
+                digest = content_digest(repaired)
         return Repaired(
             digest=digest,
             changed=digest != read.digest,
@@ -299,6 +299,7 @@ class Job:
         self._progress.check()
         if stage != "read":  # which needs none of it, and a job that was done before is over then
             load(*SCIPY)
+        self._progress.update(stage, 0, 1)
         clock = _Clock()
         yield clock
         clock.seconds = round(perf_counter() - clock.began, 3)
