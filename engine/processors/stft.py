@@ -7,6 +7,7 @@ window of context; so the frames of a block are the same frames of the recording
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,10 +22,13 @@ def window_length(sample_rate: int, seconds: float = 0.0464) -> int:
     return int(min(max(2 ** round(math.log2(seconds * sample_rate)), 64), 4 * GRID_FRAMES))
 
 
+@lru_cache(maxsize=16)
 def root_hann(length: int) -> npt.NDArray[np.float32]:
     """Square root of the periodic Hann window: its square sums to a constant at 75 % overlap."""
     # sqrt(hann) is a half sine.
-    return np.sin(np.pi * np.arange(length) / length).astype(np.float32)
+    window = np.sin(np.pi * np.arange(length) / length).astype(np.float32)
+    window.flags.writeable = False
+    return window
 
 
 def stft(audio: Audio, length: int, hop: int) -> Spectrum:
