@@ -31,8 +31,11 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "width": "engine.processors.width:Width",
         "limiter": "engine.processors.limiter:Limiter",
         "declip": "engine.repair.declip:Declip",
+        "declick": "engine.repair.declick:Declick",
+        "derumble": "engine.repair.derumble:Derumble",
         "dehiss": "engine.repair.dehiss:Dehiss",
         "deshimmer": "engine.repair.deshimmer:Deshimmer",
+        "bandwidth": "engine.repair.bandwidth:Bandwidth",
     }
 )
 

@@ -57,8 +57,11 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "width": [{"gain_db": 6.0, "crossover_hz": 100.0}, {"gain_db": -12.0}],
     "limiter": [{"ceiling_db": -20.0}, {"ceiling_db": -12.0, "lookahead_ms": 5.0}],
     "declip": [],
+    "declick": [{"amount": 0.5}],
+    "derumble": [{"amount": 0.5}],
     "dehiss": [{"floor_db": -30.0}],
     "deshimmer": [{"floor_db": -6.0}],
+    "bandwidth": [{"gain_db": -6.0, "top_hz": 16_000.0}],
 }
 
 #: What makes an effect fire that the common music leaves alone: (music, rate) -> damaged music of any length.
@@ -117,7 +120,16 @@ def _shimmering(audio: Audio, rate: int) -> Audio:
     return noisy
 
 
+def _low_passed(audio: Audio, rate: int) -> Audio:
+    """`audio` without what is above two fifths of its spectrum."""
+    from scipy.signal import firwin, oaconvolve
+
+    result: Audio = oaconvolve(audio, firwin(511, 0.4, window=("kaiser", 12))[None], mode="same", axes=1)
+    return result.astype(np.float32)
+
+
 MATERIAL["deshimmer"] = _shimmering
+MATERIAL["bandwidth"] = _low_passed
 
 CASES = [
     pytest.param(name, chosen, id=f"{name}-{number}")
