@@ -33,6 +33,7 @@ _OPTIONS = [
     click.option(
         "--range", "excerpt", callback=_excerpt, metavar="START:END", help="A part only, such as 30:1m30s."
     ),
+    click.option("--measure-all", is_flag=True, help="Measure the whole mixes, not 30 s of them."),
     click.option("--open", "open_it", is_flag=True, help="Open the page in the browser."),
     click.option("--quiet", is_flag=True, help="Say nothing but errors."),
 ]

@@ -132,6 +132,8 @@ class Page(BaseModel):
     versions: list[VersionData]
     tracks: dict[str, TrackData]
     scale: SpectrogramScale
+    #: Between these seconds the mixes were measured.
+    measured_s: tuple[float, float] = (0.0, 0.0)
     #: Folder beside the page with the audio in full quality.
     full_quality: str | None = None
     licences: list[tuple[str, str]] = []

@@ -14,6 +14,7 @@ from engine.audio.loudness import measure_loudness
 from engine.files import new_file
 from engine.report.chunks import page_rate
 from engine.report.flac import flac_chunks
+from engine.report.metric_words import measured, measured_span
 from engine.report.opus import opus_chunks
 from engine.report.page_model import LoudnessRow, TrackData
 from engine.report.pictures import make_pictures
@@ -33,6 +34,8 @@ class Track:
     data: TrackData
     levels: LoudnessRow
     embedded: Path
+    #: What `stemfix metrics` gives, for a mix.
+    metrics: list[tuple[str, str]]
 
 
 def make_track(
@@ -40,6 +43,7 @@ def make_track(
     top_hz: float,
     work: Path,
     full_quality: Path | None,
+    measured_s: float | None,
     check: Callable[[], None],
 ) -> Track:
     """Read, draw, measure and encode one track.
@@ -49,6 +53,7 @@ def make_track(
         top_hz: highest frequency of the spectrograms.
         work: a folder for what lies between.
         full_quality: a folder in which to put the audio as FLAC too.
+        measured_s: so many seconds of a mix are measured; None for all, 0 for none.
         check: called on the way; raises to stop.
     """
     raw = work / f"{source.id}.f32"
@@ -59,6 +64,11 @@ def make_track(
     columns = max(1, min(columns, buffer.frames))
     pictures = make_pictures(buffer, columns, rows, top_hz)
     check()
+    metrics: list[tuple[str, str]] = []
+    if not source.is_stem and measured_s != 0:
+        span = measured_span(buffer.frames, buffer.sample_rate, measured_s)
+        metrics = measured(buffer, span, work / f"{source.id}-measured.f32")
+        check()
     audio = _at_page_rate(buffer, work / f"{source.id}-page.f32")
     kilobits = STEM_KILOBITS if source.is_stem else MIX_KILOBITS
     embedded = work / f"{source.id}.html"
@@ -82,7 +92,7 @@ def make_track(
         rows=rows,
         lufs=levels.lufs,
     )
-    return Track(data, levels, embedded)
+    return Track(data, levels, embedded, metrics)
 
 
 def _at_page_rate(buffer: AudioBuffer, path: Path) -> AudioBuffer:

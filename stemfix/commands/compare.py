@@ -68,7 +68,11 @@ def command(
 
     path = Path(what[0])
     options = PageOptions(
-        stems=given["stems"], full_quality=given["full_quality"], start_s=excerpt[0], stop_s=excerpt[1]
+        stems=given["stems"],
+        full_quality=given["full_quality"],
+        measured_s=None if given["measure_all"] else PageOptions.measured_s,
+        start_s=excerpt[0],
+        stop_s=excerpt[1],
     )
     if len(what) == 1 and path.exists() and not path.is_dir() and not is_job_folder(path):
         page = _compare_song(path, out, options, given, settings)

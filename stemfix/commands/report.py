@@ -15,6 +15,7 @@ def command(
     job: str,
     no_stems: bool,
     full_quality: bool,
+    measure_all: bool,
     excerpt: tuple[float | None, float | None],
     open_it: bool,
     quiet: bool,
@@ -29,7 +30,11 @@ def command(
 
     found = find_job(job)
     options = PageOptions(
-        stems=not no_stems, full_quality=full_quality, start_s=excerpt[0], stop_s=excerpt[1]
+        stems=not no_stems,
+        full_quality=full_quality,
+        measured_s=None if measure_all else PageOptions.measured_s,
+        start_s=excerpt[0],
+        stop_s=excerpt[1],
     )
     page = build_shown(lambda progress: build_page([found], found.path, options, progress=progress))
     tell_page(page, open_it, quiet)

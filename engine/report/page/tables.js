@@ -87,7 +87,10 @@ function metricTables(page) {
     name,
     ...measured.map((version) => (version.metrics.find((metric) => metric[0] === name) || [name, NONE])[1]),
   ]);
-  byId("metrics").replaceChildren(dataTable("As 'stemfix metrics' measures the mixes", columns, rows));
+  const [start, stop] = page.measured_s;
+  const whole = stop - start > page.frames / page.sample_rate - 0.5;
+  const what = whole ? "the mixes" : `the mixes from ${clock(start, 0)} to ${clock(stop, 0)}`;
+  byId("metrics").replaceChildren(dataTable(`What 'stemfix metrics' gives for ${what}`, columns, rows));
 }
 
 function definitions(pairs) {
