@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 
 RATE = 8_000
-PRESETS = ("none", "balanced")
+PRESETS = ("none", "balanced", "maximum")
 
 
 class FixedShares:

@@ -9,6 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
+from engine.processors.curve import let_go, new_curve
 from engine.processors.gain_curve import GainCurve, from_db, hann, hops, piecewise
 from engine.processors.level import TINY, Curve, gated_level_db, hop_length, hop_power
 from engine.processors.processor import Processor
@@ -56,7 +57,7 @@ class Deess(Processor):
             return None
         hop = hop_length(rate)
         context = len(self._filter(rate)) // 2
-        whole, band, rest = (np.zeros(-(-source.frames // hop), np.float32) for _ in range(3))
+        whole, band, rest = (new_curve(-(-source.frames // hop)) for _ in range(3))
         for start in range(0, source.frames, BLOCK_FRAMES):
             stop = min(start + BLOCK_FRAMES, source.frames)
             block = source.read(start - context, stop + context)
@@ -65,6 +66,7 @@ class Deess(Processor):
             block = block[:, inside]
             at = slice(start // hop, -(-stop // hop))
             whole[at], band[at], rest[at] = (hop_power(part, hop) for part in (block, split, block - split))
+            let_go(whole, band, rest)
         level = gated_level_db(whole, rate / hop)
         if level is None:
             return None

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
 from engine.processors.crossover import HIGHEST, below, split, split_blocks
+from engine.processors.curve import let_go, new_curve
 from engine.processors.gain_curve import GainCurve, hann, hops
 from engine.processors.level import TINY, Curve, decibels, gated_level_db, hop_length, hop_peak, hop_power
 from engine.processors.processor import Processor
@@ -70,12 +71,13 @@ class Exciter(Processor):
             return None
         hop = hop_length(rate)
         count = -(-source.frames // hop)
-        peak, above, driven, whole = (np.zeros(count, np.float32) for _ in range(4))
+        peak, above, driven, whole = (new_curve(count) for _ in range(4))
         for start, (low, band, rest, top) in split_blocks(source, self._edges, BLOCK_FRAMES):
             at = slice(start // hop, -(-(start + low.shape[1]) // hop))
             high, band = rest + top, band + rest
             peak[at], driven[at], above[at] = hop_peak(band, hop), hop_power(band, hop), hop_power(high, hop)
             whole[at] = hop_power(low + band + top, hop)
+            let_go(peak, above, driven, whole)
         driven_db, whole_db = (gated_level_db(power, rate / hop) for power in (driven, whole))
         if driven_db is None or whole_db is None or driven_db < whole_db - _EMPTY_DB:
             return None

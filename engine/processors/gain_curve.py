@@ -1,8 +1,8 @@
 """GainCurve: a gain over time, kept as one value per hop and the same for all channels.
 
 Effects that change the level work out their gain over the whole recording in `analyse`, at the rate of an
-`Envelope`, and `render` multiplies with it. A recording of three hours needs 60 MB for it. One gain for all
-channels keeps the stereo image where it is. Here is also what shapes such a curve over time: attack, release
+`Envelope`, and `render` multiplies with it. One gain for all channels keeps the
+stereo image where it is. Here is also what shapes such a curve over time: attack, release
 and smoothing, all without a loop over values.
 """
 
@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.audio.buffer import Audio
+from engine.processors.curve import PIECE, let_go, new_curve, pieces
 from engine.processors.level import Curve
 
 #: Time constants after which an exponential has faded to less than a millionth.
@@ -25,7 +26,6 @@ FADED = 15.0
 #: Gains closer to 0 dB than this count as "nothing happens", and those further away than that as "active".
 _INAUDIBLE_DB = 0.01
 _ACTIVE_DB = 0.5
-_PIECE = 1 << 17
 
 
 @dataclass(frozen=True)
@@ -38,12 +38,12 @@ class GainCurve:
     @property
     def lowest_db(self) -> float:
         """The smallest gain."""
-        return 20 * math.log10(float(self.gain.min()))
+        return 20 * math.log10(min(float(gain.min()) for (gain,) in pieces(self.gain)))
 
     @property
     def highest_db(self) -> float:
         """The largest gain."""
-        return 20 * math.log10(float(self.gain.max()))
+        return 20 * math.log10(max(float(gain.max()) for (gain,) in pieces(self.gain)))
 
     @property
     def is_audible(self) -> bool:
@@ -54,7 +54,9 @@ class GainCurve:
     def active_share(self) -> float:
         """Share of the time in which the gain is more than 0.5 dB away from 0 dB."""
         factor = 10 ** (_ACTIVE_DB / 20)
-        active = np.count_nonzero(self.gain < 1 / factor) + np.count_nonzero(self.gain > factor)
+        active = 0
+        for (gain,) in pieces(self.gain):
+            active += np.count_nonzero(gain < 1 / factor) + np.count_nonzero(gain > factor)
         return round(float(active) / len(self.gain), 4)
 
     def over(self, start: int, count: int) -> Curve:
@@ -70,6 +72,7 @@ class GainCurve:
         at = self.gain[index]
         ramp = (np.arange(hop, dtype=np.float32) + np.float32(0.5)) / np.float32(hop)
         ramps: Curve = at[:-1, None] + (at[1:] - at[:-1])[:, None] * ramp
+        let_go(self.gain)
         skip = offset - first * hop
         return ramps.reshape(-1)[skip : skip + count]
 
@@ -95,11 +98,12 @@ def piecewise(shape: Callable[..., Curve], curves: Sequence[npt.NDArray[Any]], m
     exponentially: take `FADED` time constants.
     """
     count, around = len(curves[0]), math.ceil(margin)
-    out = np.empty(count, np.float32)
-    for begin in range(0, count, _PIECE):
+    out: Curve = new_curve(count)
+    for begin in range(0, count, PIECE):
         low = max(0, begin - around)
-        shaped = shape(*(curve[low : begin + _PIECE + around] for curve in curves))
-        out[begin : begin + _PIECE] = shaped[begin - low : begin - low + _PIECE]
+        shaped = shape(*(curve[low : begin + PIECE + around] for curve in curves))
+        out[begin : begin + PIECE] = shaped[begin - low : begin - low + PIECE]
+        let_go(out, *curves)
     return out
 
 

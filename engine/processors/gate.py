@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from engine.audio.buffer import Audio, AudioBuffer
+from engine.processors.curve import new_curve
 from engine.processors.gain_curve import FADED, GainCurve, decay, fall, from_db, hops, piecewise
 from engine.processors.level import Curve, Envelope
 from engine.processors.processor import Processor
@@ -69,7 +70,7 @@ class Gate(Processor):
 
     def _trigger(self, peak: Curve, threshold: float) -> Open:
         """Schmitt trigger: between both thresholds the state is that of the last hop outside of them."""
-        is_open = np.empty(len(peak), np.bool_)
+        is_open: Open = new_curve(len(peak), np.bool_)
         state = False
         for begin in range(0, len(peak), _PIECE):
             piece = peak[begin : begin + _PIECE]

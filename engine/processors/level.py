@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.audio.buffer import Audio, AudioBuffer
+from engine.processors.curve import let_go, new_curve, pieces
 
 Curve = npt.NDArray[np.float32]
 
@@ -28,6 +29,7 @@ TINY = 1e-20
 
 _STEP_S = 0.1
 _STEPS_PER_WINDOW = 4
+_STEPS_AT_ONCE = 1024
 
 
 def hop_length(sample_rate: int) -> int:
@@ -69,19 +71,21 @@ class Envelope:
         """Measure `source` in one pass."""
         hop = hop_length(source.sample_rate)
         count = -(-source.frames // hop)
-        peak, power = np.zeros(count, np.float32), np.zeros(count, np.float32)
+        peak, power = new_curve(count), new_curve(count)
         for start, block in source.blocks():
             first = start // hop
             blocks_peak = hop_peak(block, hop)
             peak[first : first + len(blocks_peak)] = blocks_peak
             power[first : first + len(blocks_peak)] = hop_power(block, hop)
+            let_go(peak, power)
         return cls(peak, power, hop, source.sample_rate)
 
     def apply(self, gain: Curve) -> None:
         """Make it the envelope of the recording with `gain` (linear, per hop), in place."""
-        self.peak[:] *= gain
-        self.power[:] *= gain
-        self.power[:] *= gain
+        for peak, power, factor in pieces(self.peak, self.power, gain):
+            peak *= factor
+            power *= factor
+            power *= factor
 
     @property
     def hops_per_second(self) -> float:
@@ -91,7 +95,8 @@ class Envelope:
     @property
     def peak_db(self) -> float:
         """Sample peak of the recording."""
-        return 20 * math.log10(max(float(self.peak.max(initial=0.0)), math.sqrt(TINY)))
+        highest = max((float(peak.max()) for (peak,) in pieces(self.peak)), default=0.0)
+        return 20 * math.log10(max(highest, math.sqrt(TINY)))
 
     @property
     def gated_db(self) -> float | None:
@@ -131,8 +136,9 @@ def gated_level_db(power: Curve, hops_per_second: float) -> float | None:
 
 def _steps(power: Curve, hops_per_second: float) -> npt.NDArray[np.float64]:
     """Mean power of consecutive steps of 100 ms; the last one may be shorter."""
-    starts = np.arange(0, len(power), max(1, round(_STEP_S * hops_per_second)))
-    if not len(starts):
-        return np.zeros(0)
-    sums = np.add.reduceat(power, starts, dtype=np.float64)
-    return np.asarray(sums / np.diff(starts, append=len(power)), np.float64)
+    step = max(1, round(_STEP_S * hops_per_second))
+    means = [np.zeros(0)]
+    for (part,) in pieces(power, size=step * _STEPS_AT_ONCE):
+        starts = np.arange(0, len(part), step)
+        means.append(np.add.reduceat(part, starts, dtype=np.float64) / np.diff(starts, append=len(part)))
+    return np.concatenate(means)

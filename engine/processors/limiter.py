@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
+from engine.processors.curve import let_go, new_curve, pieces
 from engine.processors.gain_curve import FADED, GainCurve, decay, from_db, hann, hops, piecewise
 from engine.processors.level import Curve, hop_length, hop_peak
 from engine.processors.processor import Processor
@@ -56,7 +57,7 @@ class Limiter(Processor):
         hop = hop_length(source.sample_rate)
         highest = 10 ** (self.ceiling_db / 20)
         peaks = _true_peaks(source, hop, highest)
-        true_peak = float(peaks.max(initial=0.0))
+        true_peak = max((float(part.max()) for (part,) in pieces(peaks)), default=0.0)
         if true_peak <= highest:
             return None
         target = 10 ** ((self.ceiling_db - _MARGIN_DB) / 20)
@@ -98,7 +99,7 @@ def _true_peaks(source: AudioBuffer, hop: int, ceiling: float) -> Curve:
     # No interpolated value is above the highest sample in reach times this sum.
     bound = ceiling / float(np.abs(matrix).sum(axis=0).max())
     neighbours = 2 * -(-_REACH // hop) + 1
-    peaks = np.zeros(-(-source.frames // hop), np.float32)
+    peaks: Curve = new_curve(-(-source.frames // hop))
     for start in range(0, source.frames, BLOCK_FRAMES):
         count = -(-(min(start + BLOCK_FRAMES, source.frames) - start) // hop)
         pad = neighbours // 2 * hop
@@ -113,6 +114,7 @@ def _true_peaks(source: AudioBuffer, hop: int, ceiling: float) -> Curve:
                 highest = np.maximum(oversampled.max(axis=1), -oversampled.min(axis=1))
                 at = start // hop + chosen
                 peaks[at] = np.maximum(peaks[at], highest)
+        let_go(peaks)
     return peaks
 
 

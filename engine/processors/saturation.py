@@ -12,6 +12,7 @@ from pydantic import Field, model_validator
 
 from engine.audio.buffer import BLOCK_FRAMES, Audio, AudioBuffer
 from engine.processors.crossover import below, reach
+from engine.processors.curve import let_go, new_curve
 from engine.processors.level import decibels, gated_level_db, hop_length, hop_power
 from engine.processors.processor import Processor
 
@@ -68,10 +69,11 @@ class Saturation(Processor):
         if self.above_hz is not None and self.above_hz >= 0.45 * rate:
             return None
         hop = hop_length(rate)
-        whole_power, band_power = (np.zeros(-(-source.frames // hop), np.float32) for _ in range(2))
+        whole_power, band_power = (new_curve(-(-source.frames // hop)) for _ in range(2))
         for start, block, band in self._bands(source):
             at = slice(start // hop, -(-(start + block.shape[1]) // hop))
             whole_power[at], band_power[at] = hop_power(block, hop), hop_power(band, hop)
+            let_go(whole_power, band_power)
         whole_db, level_db = (gated_level_db(power, rate / hop) for power in (whole_power, band_power))
         if whole_db is None or level_db is None or level_db < whole_db - _EMPTY_DB:
             return None

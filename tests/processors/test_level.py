@@ -94,7 +94,7 @@ def test_fall_decay_and_one_pole_are_their_recursions():
 
 def test_shaping_in_pieces_is_shaping_as_a_whole(monkeypatch):
     curve = np.random.default_rng(3).random(1000).astype(np.float32)
-    monkeypatch.setattr("engine.processors.gain_curve._PIECE", 64)
+    monkeypatch.setattr("engine.processors.gain_curve.PIECE", 64)
     for shape, margin in (
         (lambda x: fall(x, 0.01), 100),
         (lambda x: decay(x, 9), 9 * FADED),
