@@ -16,6 +16,7 @@ with the same options and seed, the lowest of the four stems.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -119,6 +120,14 @@ def stock_repository(folder: Path, members: int = 1) -> Path:
     rows = [[float(row == column) for column in range(4)] for row in range(4)]
     text = f"models: {names}\n" + (f"weights: {rows}\n" if members > 1 else "")
     (folder / "bench.yaml").write_text(text)
+    # What audio-separator looks models up in.
+    lists = ["vr", "mdx", "mdx_vip", "mdx23c", "mdx23c_vip", "roformer"]
+    names_of: dict[str, dict[str, dict[str, str]]] = {
+        f"{name.removesuffix('_vip')}_download{'_vip' if name.endswith('_vip') else ''}_list": {}
+        for name in lists
+    }
+    names_of["demucs_download_list"] = {"Demucs v4: bench": {"bench.yaml": "bench.yaml"}}
+    (folder / "download_checks.json").write_text(json.dumps(names_of))
     return folder
 
 
@@ -184,10 +193,11 @@ def audio_separator(python: str, song: Path, models: Path) -> Way:
 def report(ways: list[Way], truth: dict[str, np.ndarray], seconds: float) -> None:
     stock = ways[0]
     print(f"\n{seconds:.0f} s, {len(stock.wall)} rounds, {machine_name()}\n")
-    print("| way | wall, s | speed | CPU, s | peak MB | SDR, dB | SNR, dB |")
-    print("|---|---|---|---|---|---|---|")
+    print("| way | wall, s | speed | CPU, s | of stock's | peak MB | SDR, dB | SNR, dB |")
+    print("|---|---|---|---|---|---|---|---|")
     for way in ways:
         speed = statistics.median(s / w for s, w in zip(stock.wall, way.wall, strict=True))
+        work = statistics.median(w / s for s, w in zip(stock.cpu, way.cpu, strict=True))
         sdr = [ratio_db(truth[name], truth[name] - audio) for name, audio in way.audio.items()]
         sdr_text = f"{np.mean(sdr):.2f}" if len(sdr) == len(STEMS) else "-"
         other = next((found for found in ways if found.name == way.reference), None)
@@ -196,7 +206,7 @@ def report(ways: list[Way], truth: dict[str, np.ndarray], seconds: float) -> Non
         snr_text = "-" if snr is None else f"{snr:.0f}"
         print(
             f"| {way.name} | {statistics.median(way.wall):.1f} | {speed:.2f} | "
-            f"{statistics.median(way.cpu):.1f} | {way.rss_mb:.0f} | {sdr_text} | {snr_text} |",
+            f"{statistics.median(way.cpu):.1f} | {work:.2f} | {way.rss_mb:.0f} | {sdr_text} | {snr_text} |",
             flush=True,
         )
 
@@ -227,8 +237,12 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--bag", action="store_true")
+    parser.add_argument("--threads", type=int, help="of every way; for a machine that others use too")
     parser.add_argument("--separator-python")
     args = parser.parse_args()
+    if args.threads:
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TORCH_NUM_THREADS"):
+            os.environ[variable] = str(args.threads)
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         frames = round(args.seconds * RATE)

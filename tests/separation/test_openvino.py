@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -232,3 +233,27 @@ def test_the_bar_of_music_is_the_same_everywhere():
     np.testing.assert_array_equal(first, again)
     assert np.isfinite(first).all()
     assert first.shape == (2, 8000)
+
+
+@pytest.mark.weights
+@pytest.mark.slow
+@pytest.mark.parametrize(("precision", "promised"), [("f32", 80), ("bf16", 35)])
+def test_htdemucs_keeps_its_promise_on_a_real_song(htdemucs_installed, tmp_path_factory, precision, promised):
+    """One segment of the demo song, every stem on its own."""
+    import soundfile
+
+    openvino = import_openvino()
+    if precision == "bf16" and "BF16" not in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this processor has no 16-bit arithmetic")
+    cache = ConvertedNetworks("test", tmp_path_factory.getbasetemp() / "htdemucs")
+    (real,), _ = weights.load_models(htdemucs_installed)
+    sha256 = htdemucs_installed.files[0].sha256
+    converted = cache.get(sha256) or cache.make(sha256, real)
+    song = Path(__file__).parents[2] / "examples" / "demo.flac"
+    samples, _ = soundfile.read(song, start=5 * RATE, frames=converted.facts.frames, dtype="float32")
+    segment = np.ascontiguousarray(samples.T) / samples.std()
+    with torch.inference_mode():
+        reference = real(torch.from_numpy(segment)[None])[0].numpy()
+    compiled = Compiled(openvino.Core(), converted.model, converted.facts.transforms, precision, 1, 2)
+    for stem, estimate in zip(reference, compiled.estimate(segment), strict=True):
+        assert snr_db(stem, estimate) >= promised
