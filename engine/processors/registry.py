@@ -33,6 +33,7 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "declip": "engine.repair.declip:Declip",
         "declick": "engine.repair.declick:Declick",
         "derumble": "engine.repair.derumble:Derumble",
+        "phase_repair": "engine.repair.phase_repair:PhaseRepair",
         "dehiss": "engine.repair.dehiss:Dehiss",
         "deshimmer": "engine.repair.deshimmer:Deshimmer",
         "bandwidth": "engine.repair.bandwidth:Bandwidth",

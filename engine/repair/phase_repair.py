@@ -1,0 +1,135 @@
+"""PhaseRepair: a channel that is late or turned over against the other one is put back in step.
+
+A converter, a tape head that leans or a plug-in without compensation delays one channel by a fraction of a
+sample or by many; a wrongly soldered plug turns it over. In mono both cancel what the channels share. Wide
+music is nothing of the kind: its channels agree on no single delay over the whole spectrum.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from engine.alignment.correct import checked_delay, fractional_delay_taps
+from engine.alignment.estimate import estimate_alignment
+from engine.audio.buffer import Audio, AudioBuffer
+from engine.errors import AlignmentError
+from engine.repair.repair import Place, Repair
+
+#: Delays between channels that are looked for. A pair of microphones further apart is no mistake.
+_LARGEST_S = 0.005
+#: An asymmetric equaliser looks like less than this.
+_LEAST_SAMPLES = 0.25
+#: Of what the channels hold, this much they share with steady phases.
+_LEAST_COHERENCE = 0.5
+
+
+class _Channel(AudioBuffer):
+    """One channel of a recording as a recording, without a copy."""
+
+    def __init__(self, source: AudioBuffer, index: int) -> None:
+        super().__init__(1, source.frames, source.sample_rate, np.zeros((1, 0), np.float32))
+        self._source, self._index = source, index
+
+    @property
+    def path(self) -> Path | None:
+        return None
+
+    def read(self, start: int, stop: int) -> Audio:
+        part: Audio = self._source.read(start, stop)[self._index : self._index + 1]
+        return part
+
+
+@dataclass
+class _Found:
+    """Which channel to advance by how many samples, and whether the second one is turned over."""
+
+    late: int
+    whole: int
+    taps: npt.NDArray[np.float64] | None
+    delay_samples: float
+    turned: bool
+    confidence: float
+    end_s: float
+    sample_rate: int
+
+
+class PhaseRepair(Repair):
+    """The later of two channels is moved to the earlier one, which stays; one that is turned over, back.
+
+    It fires only where one delay and one polarity hold for the whole spectrum and the whole recording; see
+    `engine.alignment.correct` for the limits and for the shift.
+    """
+
+    effect: ClassVar[str] = "phase_repair"
+    artifact: ClassVar[str] = "channels out of step"
+    linear: ClassVar[bool] = True
+    #: Half of the interpolator at the lowest rate, and the largest delay.
+    context_s: ClassVar[float] = 8192 / 8000 + _LARGEST_S + 0.001
+
+    def analyse(self, source: AudioBuffer) -> _Found | None:
+        """Measure how the second channel lies against the first."""
+        if source.channels != 2:
+            return None
+        largest = max(int(_LARGEST_S * source.sample_rate), 1)
+        try:
+            found = estimate_alignment(_Channel(source, 0), _Channel(source, 1), max_lag=largest)
+            if found.identical or found.coherence < _LEAST_COHERENCE:
+                return None
+            delay = checked_delay(found)
+        except AlignmentError:
+            return None
+        delay = delay if _LEAST_SAMPLES <= abs(delay) <= largest else 0.0
+        if delay == 0.0 and found.polarity > 0:
+            return None
+        whole = int(np.floor(abs(delay)))
+        return _Found(
+            late=1 if delay > 0 else 0,
+            whole=whole,
+            taps=fractional_delay_taps(abs(delay) - whole) if delay else None,
+            delay_samples=delay,
+            turned=found.polarity < 0,
+            confidence=found.confidence,
+            end_s=source.frames / source.sample_rate,
+            sample_rate=source.sample_rate,
+        )
+
+    def render(self, block: Audio, start: int, sample_rate: int, found: _Found) -> Audio:
+        """The block with the late channel advanced and the second one turned."""
+        result = block.copy()
+        late = block[found.late]
+        if found.taps is not None:
+            from scipy.signal import oaconvolve
+
+            late = oaconvolve(late.astype(np.float64), found.taps, mode="same")
+        if found.whole:
+            late = np.concatenate((late[found.whole :], np.zeros(found.whole)))
+        result[found.late] = late
+        if found.turned:
+            result[1] *= np.float32(-1.0)
+        repaired: Audio = result
+        return repaired
+
+    def describe(self, found: _Found) -> dict[str, Any]:
+        """The delay and the polarity."""
+        seen, done = [], []
+        channel = ("left", "right")[found.late]
+        if found.delay_samples:
+            ms = 1000 * abs(found.delay_samples) / found.sample_rate
+            seen.append(f"the {channel} channel {abs(found.delay_samples):.2f} samples ({ms:.3f} ms) late")
+            done.append(f"the {channel} channel moved earlier")
+        if found.turned:
+            seen.append("the right channel turned over against the left")
+            done.append("the right channel turned back")
+        return self.damage_report(
+            " and ".join(seen),
+            " and ".join(done),
+            [Place(start_s=0.0, end_s=found.end_s)],
+            delay_samples=found.delay_samples,
+            polarity=-1.0 if found.turned else 1.0,
+            confidence=found.confidence,
+        )
