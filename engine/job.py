@@ -121,7 +121,8 @@ class Manifest(BaseModel):
     repaired: bool = False
     model: ModelRecord
     residual: ResidualMode
-    #: Level in dB, re the mix, of what the model's own stems left out before it was given back.
+    #: Level in dB, re the mix, of what the model's own stems left out before it was given back. None for
+    #: silence, and where only some stems were taken out of a bag of models.
     residual_db: float | None
     #: RMS and peak in dBFS of (what was separated - sum of the stems before their chains).
     null_rms_db: float
