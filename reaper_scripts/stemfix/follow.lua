@@ -3,6 +3,7 @@ return function (lib)
   local M = {}
   local files, engine, jobs, projects = lib.use ("files"), lib.use ("engine"), lib.use ("jobs"), lib.use ("projects")
   local place, stem_files, window = lib.use ("place"), lib.use ("stems"), lib.use ("window")
+  local reading = lib.use ("reading")
   local r = reaper
   local POLL_S = 0.25
 
@@ -48,6 +49,8 @@ return function (lib)
 
   --- Look at one batch. Returns its progress and a text where it is still to be waited for.
   local function attend (batch, watch, brought)
+    local read = reading.look (batch, function () return projects.of (batch) end)
+    if read then return read.progress, read.text end
     jobs.submit (batch)
     local at = jobs.look (batch)
     if not jobs.is_pending (batch) then return end
@@ -56,6 +59,7 @@ return function (lib)
         for _, job in ipairs (batch.jobs) do engine.cancel (job.id) end
       end
       jobs.close (batch)
+      reading.forget (batch)
       if not at.failed.cancelled then lib.tell (at.failed.sentence .. " Nothing was changed.") end
       return
     end
@@ -112,6 +116,7 @@ return function (lib)
     r.SetExtState ("stemfix", "follower", me, false)
     local function finished ()
       window.close ()
+      reading.drop ()
       if replaced (me) then return end
       r.DeleteExtState ("stemfix", "follower", false)
       r.DeleteExtState ("stemfix", "progress", false)
@@ -142,10 +147,12 @@ return function (lib)
             waiting, sum, first_text = waiting + 1, sum + fraction, first_text or what
           end
         end
+        reading.drop_unless (jobs.is_pending)
         if waiting == 0 and #wanted () == 0 then break end
         progress, text = waiting > 0 and sum / waiting or 1, first_text or text
         r.SetExtState ("stemfix", "progress", ("%.3f"):format (progress), false)
       end
+      reading.go_on (jobs.is_pending)
       lib.next_tick ()
       if window.cancelled (progress, text) then
         for _, batch in ipairs (jobs.pending ()) do
@@ -154,6 +161,7 @@ return function (lib)
       end
     until replaced (me)
     window.close ()
+    reading.drop ()
     for _, one in ipairs (new) do stem_files.build_peaks (one.project, one.takes) end
     finished ()
   end

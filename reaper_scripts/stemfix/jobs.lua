@@ -3,7 +3,7 @@
 return function (lib)
   local M = {}
   local files, json, engine = lib.use ("files"), lib.use ("json"), lib.use ("engine")
-  local source, projects = lib.use ("source"), lib.use ("projects")
+  local source, projects, reading = lib.use ("source"), lib.use ("projects"), lib.use ("reading")
   local r = reaper
   --- Batches that "Import last result" can still find.
   local KEEP_DONE = 50
@@ -79,6 +79,7 @@ return function (lib)
   function M.cancel (batch)
     for _, job in ipairs (batch.jobs) do engine.cancel (job.id) end
     os.remove (path ("pending", batch.id))
+    reading.forget (batch)
     lib.log ("Cancelled:", batch.id)
   end
 
@@ -88,17 +89,19 @@ return function (lib)
     local take, plays = source.accept (item)
     local piece = piece_of and piece_of (item, plays)
     local name = source.take_name (take)
-    if not source.heard (plays, piece) then lib.fail (("'%s' plays nothing of its file there."):format (name)) end
+    if not source.is_heard (plays, piece) then lib.fail (("'%s' plays nothing of its file there."):format (name)) end
     if piece and source.cuts_fade (item, plays, piece) then
       lib.fail (("The time selection begins or ends within a fade of '%s'. Move its edge out of it."):format (name))
     end
-    local first, stop = source.range (plays, piece)
+    local plan = not plays.exact and reading.plan (item, take, plays, piece) or nil
+    local first, stop
+    if plan then first, stop = 0, plan.frames else first, stop = source.range (plays, piece) end
     local left = {}
     if r.TakeFX_GetCount (take) > 0 and lib.settings ().track_settings ~= "effects" then left[1] = "effects" end
     if r.CountTakeEnvelopes (take) > 0 then left[#left + 1] = "envelopes" end
     return { item = source.item_guid (item), take = source.take_guid (take), name = name, file = plays.file,
       rate = plays.rate, channels = plays.channels, first = first, stop = stop, piece = piece,
-      stays = left[1] and table.concat (left, " and ") }
+      read = plan, stays = left[1] and table.concat (left, " and ") }
   end
 
   --- A new batch over items of the active project; `title` is what undo will call it. The engine gets the jobs later.
@@ -112,9 +115,14 @@ return function (lib)
         lib.fail ("The selected items were removed. Nothing was done.")
       end
       local what = M.describe (item, piece_of)
+      local id = ("%s-%d"):format (batch.id, #batch.jobs + 1)
       local fields = { source = what.file, out_dir = batch.out_dir, start_frame = what.first, stop_frame = what.stop,
         preset = preset, write_mix = false }
-      batch.jobs[#batch.jobs + 1] = { id = ("%s-%d"):format (batch.id, #batch.jobs + 1), what = what, fields = fields }
+      if what.read then
+        what.read.path = reading.path (batch.out_dir, what.name, id)
+        fields.source, fields.start_frame, fields.stop_frame = what.read.path, nil, nil
+      end
+      batch.jobs[#batch.jobs + 1] = { id = id, what = what, fields = fields }
     end
     -- Known before the engine knows them: a crash in between loses nothing.
     M.keep (batch)

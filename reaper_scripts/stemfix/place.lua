@@ -2,7 +2,7 @@
 return function (lib)
   local M = {}
   local projects, source, section = lib.use ("projects"), lib.use ("source"), lib.use ("section")
-  local stem_files = lib.use ("stems")
+  local stem_files, reading = lib.use ("stems"), lib.use ("reading")
   local r = reaper
   local ITEM_VALUES = { "C_BEATATTACHMODE", "C_AUTOSTRETCH", "D_POSITION", "D_LENGTH", "D_SNAPOFFSET", "D_VOL",
     "B_LOOPSRC", "D_FADEINLEN", "D_FADEOUTLEN", "D_FADEINDIR", "D_FADEOUTDIR", "D_FADEINLEN_AUTO", "D_FADEOUTLEN_AUTO",
@@ -15,16 +15,24 @@ return function (lib)
     song = { 214, 196, 84 } }
   local HAS_COLOUR = 0x1000000
 
+  --- How a take over a job's stem plays what `plays` does; nil where the stem does not hold that.
+  local function fit_of (job, plays, piece)
+    if job.what.read then return reading.fit (plays, job.what.read, piece) end
+    return source.fit (plays, piece, job.what.first, job.what.stop)
+  end
+
   --- Find a job's item and see that its stems hold what it plays by now. Fills `job`.
   local function locate (job, items)
     local item = items[job.what.item]
     local take = item and projects.take (item, job.what.take)
     if not take then lib.fail (("'%s' was deleted."):format (job.what.name)) end
     local plays = source.read (item, take)
-    if not plays or plays.file ~= job.what.file or r.GetTakeNumStretchMarkers (take) > 0 then
+    local read = job.what.read
+    if not plays or plays.file ~= job.what.file or plays.exact == (read ~= nil)
+      or read and not reading.is_same (item, take, read) then
       lib.fail (("'%s' plays something else by now."):format (job.what.name))
     end
-    if not source.fit (plays, job.what.piece, job.what.first, job.what.stop) then
+    if not fit_of (job, plays, job.what.piece) then
       lib.fail (("'%s' was edited beyond what was separated. Run the action again."):format (job.what.name))
     end
     if job.what.piece and source.cuts_fade (item, plays, job.what.piece) then
@@ -113,7 +121,7 @@ return function (lib)
 
   local function add_item (job, stem, item, take, track, taken)
     local plays = source.read (item, take)
-    local fit = source.fit (plays, nil, job.what.first, job.what.stop)
+    local fit = fit_of (job, plays, nil)
     if not fit then lib.fail (("'%s' can't be split there."):format (job.what.name)) end
     local new_item = r.AddMediaItemToTrack (track)
     local new_take = r.AddTakeToMediaItem (new_item)
@@ -129,6 +137,12 @@ return function (lib)
     end
     for _, name in ipairs (ITEM_VALUES) do
       r.SetMediaItemInfo_Value (new_item, name, r.GetMediaItemInfo_Value (item, name))
+    end
+    if fit.is_new then
+      -- What was read has the rate, the pitch and the loop in its sound.
+      r.SetMediaItemTakeInfo_Value (new_take, "D_PLAYRATE", 1)
+      r.SetMediaItemTakeInfo_Value (new_take, "D_PITCH", 0)
+      r.SetMediaItemInfo_Value (new_item, "B_LOOPSRC", 0)
     end
     r.GetSetMediaItemTakeInfo_String (new_take, "P_NAME", job.what.name .. " " .. stem.name, true)
     return new_take

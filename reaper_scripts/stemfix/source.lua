@@ -14,7 +14,7 @@ return function (lib)
   --- Of a frame: what rounding of seconds may do.
   local EPS = 1e-4
   local LARGEST_CHANNELS = 2
-  --- Lossy files begin elsewhere for every decoder.
+  --- Files that every program reads alike. Lossy ones begin elsewhere for every decoder.
   local EXACT = { wav = true, wave = true, w64 = true, rf64 = true, bwf = true, aif = true, aiff = true, aifc = true,
     caf = true, flac = true }
 
@@ -37,23 +37,29 @@ return function (lib)
   end
 
   -- REAPER before 7 wants the last, empty argument of three functions.
-  --- A take's source: { file, kind, rate, channels, frames, section = { offset, length, reversed } or nil }.
-  -- nil where it is a section of a section.
+  --- A take's source: { file, kind, rate, channels, frames, section = { offset, length, reversed } or nil, exact }.
+  -- `exact` is false where what is heard can't be named as frames of the file; a section of a section is then a source
+  -- of its own.
   local function source_of (take)
     local source = r.GetMediaItemTake_Source (take)
     if not source then return nil end
-    local root, section = source, nil
+    local root, section, nested = source, nil, false
     local parent = r.GetMediaSourceParent (source)
     if parent then
-      if r.GetMediaSourceParent (parent) then return nil end
       local _, offset, length, reversed = r.PCM_Source_GetSectionInfo (source)
       section = { offset = offset, length = length, reversed = reversed }
       root = parent
     end
-    local seconds = r.GetMediaSourceLength (root)
-    local rate = r.GetMediaSourceSampleRate (root)
-    return { file = r.GetMediaSourceFileName (root, ""), kind = r.GetMediaSourceType (root, ""), rate = rate,
-      channels = r.GetMediaSourceNumChannels (root), frames = math.floor (seconds * rate + 0.5), section = section }
+    local above = parent and r.GetMediaSourceParent (parent)
+    while above do
+      root, above, nested = above, r.GetMediaSourceParent (above), true
+    end
+    local file, rate = r.GetMediaSourceFileName (root, ""), r.GetMediaSourceSampleRate (root)
+    local seconds = r.GetMediaSourceLength (nested and source or root)
+    return { file = file, kind = r.GetMediaSourceType (root, ""), rate = rate,
+      channels = r.GetMediaSourceNumChannels (root), frames = math.floor (seconds * rate + 0.5),
+      section = not nested and section or nil, markers = r.GetTakeNumStretchMarkers (take),
+      exact = not nested and EXACT[(file:match ("%.(%w+)$") or ""):lower ()] ~= nil }
   end
 
   --- What an item's take plays now, as plain data.
@@ -65,6 +71,7 @@ return function (lib)
     found.playrate = r.GetMediaItemTakeInfo_Value (take, "D_PLAYRATE")
     found.loops = item_value (item, "B_LOOPSRC") == 1
     found.source_length = found.section and found.section.length or found.frames / found.rate
+    found.exact = found.exact and found.markers == 0
     return found
   end
 
@@ -76,23 +83,16 @@ return function (lib)
     if r.TakeIsMIDI (take) then sentence (name, "is MIDI. Select an audio item.") end
     if item_value (item, "C_LOCK") % 2 == 1 then sentence (name, "is locked. Unlock it first.") end
     local plays = M.read (item, take)
-    if not plays then sentence (name, "plays a section of a section. Glue the item, then run the action again.") end
+    if not plays then sentence (name, "has no source. Select an item that plays audio.") end
     if plays.kind:match ("^_?OFFLINE") then sentence (name, "is offline. Set its media online first.") end
     if plays.file == "" or plays.rate <= 0 or plays.channels == 0 then
       sentence (name, ("plays no audio file (%s). Glue the item, then run the action again."):format (plays.kind))
     end
     if not files.exists (plays.file) then sentence (name, "can't be used: " .. plays.file .. " is missing.") end
-    if not EXACT[(plays.file:match ("%.(%w+)$") or ""):lower ()] then
-      sentence (name, ("plays a file of the kind %s, which can't be cut exactly to the sample. "):format (plays.kind)
-        .. "Glue the item, then run the action again.")
-    end
     if plays.channels > LARGEST_CHANNELS then
       sentence (name, ("has %d channels; stemfix works on mono and stereo."):format (plays.channels))
     end
-    if r.GetTakeNumStretchMarkers (take) > 0 then
-      sentence (name, "has stretch markers, which stems can't follow. Glue the item, then run the action again.")
-    end
-    if not M.heard (plays) then sentence (name, "plays nothing of its file.") end
+    if not M.is_heard (plays) then sentence (name, "plays nothing of its file.") end
     return take, plays
   end
 
@@ -139,6 +139,11 @@ return function (lib)
     a, b = math.max (math.min (a, b), 0), math.min (math.max (a, b), plays.frames)
     if b - a < 1 - EPS then return nil end
     return a, b
+  end
+
+  --- Whether anything of the file is heard. Stretch markers can't be followed here: taken as yes.
+  function M.is_heard (plays, piece)
+    return plays.markers > 0 or M.heard (plays, piece) ~= nil
   end
 
   --- The file's frames [first, stop) to be separated: what is heard, and handles within the source.

@@ -7,8 +7,10 @@ import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import soundfile
-from model import Item, Project, Source, Take, Track, guid, read_source, source_lines
+from model import Accessor, Item, Project, Source, Take, Track, guid, read_source, source_lines
+from render import channels, take_sound
 
 if TYPE_CHECKING:
     from reaper import Reaper
@@ -185,7 +187,9 @@ class Api:
         }
         item.info |= {"D_LENGTH": position - start, "D_FADEOUTLEN": 0.0}
         for take in item.takes:
-            copy = Take(right, None, take.name, dict(take.info), guid(), take.stretch_markers)
+            if take.stretch_markers:
+                raise ApiError("where stretch markers go in a split is not known")
+            copy = Take(right, None, take.name, dict(take.info), guid())
             copy.info["D_STARTOFFS"] += (position - start) * take.info["D_PLAYRATE"]
             if take.source:
                 copy.own(read_source(source_lines(take.source)))
@@ -240,7 +244,62 @@ class Api:
         return take.envelopes
 
     def GetTakeNumStretchMarkers(self, take: Take) -> int:
-        return take.stretch_markers
+        return len(take.stretch_markers)
+
+    def GetTakeStretchMarker(self, take: Take, index: int) -> Any:
+        if not 0 <= index < len(take.stretch_markers):
+            return -1, 0.0, 0.0
+        return (int(index), *take.stretch_markers[int(index)])
+
+    # Audio accessors
+
+    def CreateTakeAudioAccessor(self, take: Take) -> Accessor | None:
+        self._host.accessors.append(Accessor(take))
+        return self._host.accessors[-1]
+
+    def DestroyAudioAccessor(self, accessor: Accessor) -> None:
+        if not self._host.projects:
+            raise ApiError("REAPER crashes: it has freed its accessors already")
+        self._host.accessors.remove(accessor)
+
+    def AudioAccessorStateChanged(self, accessor: Accessor) -> bool:
+        return accessor.state != accessor.current()
+
+    def AudioAccessorValidateState(self, accessor: Accessor) -> bool:
+        return accessor.validate()
+
+    def GetAudioAccessorStartTime(self, accessor: Accessor) -> float:
+        return self._host.accessor_start
+
+    def new_array(self, size: int) -> None:
+        if not 1 <= size <= 4_194_304:
+            raise ApiError(f"there is no array of {size} numbers")
+
+    def GetAudioAccessorSamples(
+        self, accessor: Accessor, rate: int, count: int, start: float, frames: int, buffer: float
+    ) -> Any:
+        """Whether there was sound, and what is written, from the buffer's first number on, interleaved.
+
+        Before effects, without volume, pan and fades; nothing is written beyond the item's ends.
+        """
+        item = accessor.item
+        if item is None or not self._host.is_alive(accessor.take, "MediaItem_Take*"):
+            raise ApiError("REAPER crashes: the accessor's take is gone")
+        if self._host.accessor_fails:
+            return -1, self._host.runtime.table_from([])
+        heard = start - self._host.accessor_start + np.arange(int(frames)) / rate
+        if heard[0] < -1e-9:
+            raise ApiError("what an accessor gives before the item's beginning is not known")
+        heard = heard[heard < item.info["D_LENGTH"] - 1e-12]
+        if not len(heard):
+            return 0, self._host.runtime.table_from([])
+        sound = take_sound(item, heard)
+        mode = int(accessor.take.info["I_CHANMODE"])
+        if self._host.accessor_applies_channel_mode and sound.shape[1] == 2:
+            sound = channels(sound, mode)
+        if sound.shape[1] != count:
+            raise ApiError("channels that are not the source's are not known here")
+        return 1, self._host.runtime.table_from(sound.ravel().tolist())
 
     def GetMediaItemTakeInfo_Value(self, take: Take, name: str) -> float:
         return _info(take, name)

@@ -19,6 +19,7 @@ BUILT_IN: dict[str, list[str]] = {
     "atexit": ["function"],
     "defer": ["function"],
     "get_action_context": [],
+    "new_array": ["size"],
     "set_action_options": ["flag"],
 }
 

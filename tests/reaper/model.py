@@ -124,7 +124,8 @@ class Take:
     name: str = ""
     info: dict[str, float] = field(default_factory=lambda: dict(TAKE))
     guid: str = field(default_factory=guid)
-    stretch_markers: int = 0
+    #: (seconds of the item, seconds of the source), rising.
+    stretch_markers: list[tuple[float, float]] = field(default_factory=list)
     effects: list[str] = field(default_factory=list)
     envelopes: int = 0
 
@@ -132,6 +133,35 @@ class Take:
         self.source = source
         while source:
             source.take, source = self, source.parent
+
+
+@dataclass(eq=False, repr=False)
+class Accessor:
+    """A take's sound, as it was when the accessor was made or validated."""
+
+    take: Take
+    state: str = ""
+    item: Item | None = None
+
+    def __post_init__(self) -> None:
+        self.validate()
+
+    def current(self) -> str:
+        """More than the sound depends on: REAPER may call a moved item changed."""
+        take = self.take
+        return json.dumps(
+            [take.info, take.item.info, take.stretch_markers, take.source and take.source.state()]
+        )
+
+    def validate(self) -> bool:
+        changed, self.state = self.state != self.current(), self.current()
+        take = self.take
+        frozen = Item(take.item.track, dict(take.item.info) | {"I_CURTAKE": 0.0})
+        frozen.takes = [
+            Take(frozen, take.source, info=dict(take.info), stretch_markers=list(take.stretch_markers))
+        ]
+        self.item = frozen
+        return changed
 
 
 @dataclass(eq=False, repr=False)
@@ -229,7 +259,10 @@ class Project:
                         [
                             i.info,
                             i.guid,
-                            [[k.name, k.info, k.guid, k.source and k.source.state()] for k in i.takes],
+                            [
+                                [k.name, k.info, k.guid, k.stretch_markers, k.source and k.source.state()]
+                                for k in i.takes
+                            ],
                         ]
                         for i in t.items
                     ],

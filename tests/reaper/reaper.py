@@ -10,14 +10,14 @@ from types import ModuleType
 from typing import Any
 
 from api import Api, ApiError, cpu_s
-from model import Item, Project, Source, Take, Track
+from model import Accessor, Item, Project, Source, Take, Track
 
 HERE = Path(__file__).parent
 SCRIPTS = HERE.parents[1] / "reaper_scripts"
 SIGNATURES: dict[str, Any] = json.loads((HERE / "api.json").read_text(encoding="utf-8"))
 #: Functions that took one more argument, without any use, before REAPER 7.
 _ONE_MORE = {"GetMediaSourceFileName", "GetMediaSourceType", "GetProjectPathEx"}
-_POINTERS = {"ReaProject*", "MediaTrack*", "MediaItem*", "MediaItem_Take*", "PCM_source*"}
+_POINTERS = {"ReaProject*", "MediaTrack*", "MediaItem*", "MediaItem_Take*", "PCM_source*", "AudioAccessor*"}
 _TICK_S = 1 / 30
 
 #: Functions stay in Lua, under numbers: in Python they would outlive the coroutine that they came from.
@@ -41,6 +41,36 @@ for _, name in ipairs ({ "defer", "atexit" }) do
     assert (select ("#", ...) == 1, name .. " takes one argument")
     return calls[name] (keep (...))
   end
+end
+-- reaper.array: its functions are called with a dot; what is in a new one is not documented.
+local arrays = setmetatable ({}, { __mode = "k" })
+function own.new_array (...)
+  assert (select ("#", ...) == 1, "new_array is used with a size here")
+  local size, data, methods = ..., {}, {}
+  calls.new_array (size)
+  for at = 1, size do data[at] = 0.987 end
+  function methods.clear (...)
+    assert (select ("#", ...) == 0, "clear is used without arguments here")
+    for at = 1, size do data[at] = 0.0 end
+  end
+  function methods.table (offset, count)
+    assert (offset >= 1 and offset + count - 1 <= size, "beyond the array")
+    return table.move (data, offset, offset + count - 1, 1, {})
+  end
+  local array = setmetatable ({}, { __index = function (_, key)
+    return assert (methods[key], "reaper.array has more, but not here")
+  end })
+  arrays[array] = { data = data, size = size }
+  return array
+end
+function own.GetAudioAccessorSamples (...)
+  local accessor, rate, channels, start, frames, buffer = ...
+  local array = assert (arrays[buffer], "the sixth argument of GetAudioAccessorSamples is a reaper.array")
+  assert (frames * channels <= array.size, "REAPER crashes: the buffer is too small")
+  local read = calls.GetAudioAccessorSamples
+  local got, values = read (accessor, rate, channels, start, frames, 0, select (7, ...))
+  for at, value in ipairs (values) do array.data[at] = value end
+  return got
 end
 reaper = setmetatable ({}, { __index = function (_, name) return own[name] or calls[name] end,
   __newindex = function () error ("reaper is not to be changed") end })
@@ -115,6 +145,11 @@ class Reaper:
         #: Sources that no take plays.
         self.loose: list[Source] = []
         self.peaks: dict[Source, int] = {}
+        self.accessors: list[Accessor] = []
+        #: What no document says: when an accessor's time begins, and whether it applies channel modes.
+        self.accessor_start = 0.0
+        self.accessor_applies_channel_mode = False
+        self.accessor_fails = False
         self.listings: dict[str, list[str]] = {}
         self.options: list[int] = []
         self.prevented = 0
@@ -205,6 +240,8 @@ class Reaper:
             self.violations.append("an undo block is open")
         if self.loose:
             self.violations.append(f"{len(self.loose)} sources belong to nobody")
+        if self.accessors and self.projects:
+            self.violations.append(f"{len(self.accessors)} accessors were not destroyed")
         if self.window_open:
             self.violations.append("the window is still there")
         now = self.runtime.eval(f"(function () {_KNOWN_GLOBALS} end) ()")
@@ -234,6 +271,8 @@ class Reaper:
                 and thing in thing.item.takes
                 and self.is_alive(thing.item, "MediaItem*")
             )
+        if kind == "AudioAccessor*":
+            return thing in self.accessors
         if not isinstance(thing, Source):
             return False
         if thing in self.loose:

@@ -16,14 +16,14 @@ _EPS = 1e-6
 
 
 @lru_cache(maxsize=32)
-def _samples(path: str) -> Audio:
-    return soundfile.read(path, always_2d=True, dtype="float64")[0]
+def _padded(path: str) -> Audio:
+    """All of a file, with one frame of nothing before and two behind."""
+    return np.pad(soundfile.read(path, always_2d=True, dtype="float64")[0], ((1, 2), (0, 0)))
 
 
-def _between(samples: Audio, at: Audio) -> Audio:
+def _between(padded: Audio, at: Audio) -> Audio:
     """Samples at fractional frames `at`, by straight lines; 0 outside."""
-    padded = np.pad(samples, ((1, 2), (0, 0)))
-    at = np.clip(at, -1.0, len(samples)) + 1
+    at = np.clip(at, -1.0, len(padded) - 3) + 1
     whole = np.floor(at).astype(int)
     part = (at - whole)[:, None]
     return padded[whole] * (1 - part) + padded[whole + 1] * part
@@ -32,7 +32,7 @@ def _between(samples: Audio, at: Audio) -> Audio:
 def _source_at(source: Source, at: Audio) -> Audio:
     """The source at frames `at` of its own time."""
     if source.parent is None:
-        return _between(_samples(source.path), at)
+        return _between(_padded(source.path), at)
     frames = source.length * source.rate
     inside = (at > -_EPS) & (at < frames - 0.5)
     first = source.offset * source.rate
@@ -40,7 +40,7 @@ def _source_at(source: Source, at: Audio) -> Audio:
     return _source_at(source.parent, inner) * inside[:, None]
 
 
-def _channels(audio: Audio, mode: int) -> Audio:
+def channels(audio: Audio, mode: int) -> Audio:
     if audio.shape[1] == 1:
         return np.repeat(audio, 2, axis=1)
     left, right = audio[:, :1], audio[:, 1:2]
@@ -52,22 +52,38 @@ def _fade(x: Audio, shape: float, direction: float) -> Audio:
     return np.clip(x, 0, 1) ** (1 + 0.3 * shape + 0.2 * direction)
 
 
+def take_sound(item: Item, heard: Audio) -> Audio:
+    """What the item's take plays at seconds `heard` of the item, before its channel mode, gains and fades."""
+    take = item.take
+    assert take
+    assert take.source
+    t, source = take.info, take.source
+    if take.stretch_markers:
+        places, seconds = np.array(take.stretch_markers).T
+        at = np.interp(heard, places, seconds)
+        at += np.where(heard < places[0], heard - places[0], 0.0) * t["D_PLAYRATE"]
+        at += np.where(heard > places[-1], heard - places[-1], 0.0) * t["D_PLAYRATE"]
+        at *= source.rate
+    else:
+        at = (t["D_STARTOFFS"] + heard * t["D_PLAYRATE"]) * source.rate
+    # Stand-ins for what a stretcher does: settings that are not copied are heard.
+    at += t["D_PITCH"] * 3 + (t["B_PPITCH"] * 7 if t["D_PLAYRATE"] != 1 else 0)
+    if item.info["B_LOOPSRC"]:
+        frames = source.length * source.rate
+        at = (at + _EPS) % frames - _EPS
+    return _source_at(source, at)
+
+
 def _item(item: Item, rate: int, out: Audio) -> None:
     take, i = item.take, item.info
     if take is None or take.source is None or i["B_MUTE"]:
         return
-    t, source = take.info, take.source
+    t = take.info
     # Samples at or after its beginning and before its end.
     first = math.ceil(i["D_POSITION"] * rate - _EPS)
     stop = math.ceil((i["D_POSITION"] + i["D_LENGTH"]) * rate - _EPS)
     heard = np.arange(first, stop) / rate - i["D_POSITION"]
-    at = (t["D_STARTOFFS"] + heard * t["D_PLAYRATE"]) * source.rate
-    # Stand-ins for what a stretcher does: settings that are not copied are heard.
-    at += t["D_PITCH"] * 3 + (t["B_PPITCH"] * 7 if t["D_PLAYRATE"] != 1 else 0)
-    if i["B_LOOPSRC"]:
-        frames = source.length * source.rate
-        at = (at + _EPS) % frames - _EPS
-    audio = _channels(_source_at(source, at), int(t["I_CHANMODE"]))
+    audio = channels(take_sound(item, heard), int(t["I_CHANMODE"]))
     gain = np.full(len(heard), i["D_VOL"] * t["D_VOL"])
     fade_in = i["D_FADEINLEN_AUTO"] if i["D_FADEINLEN_AUTO"] >= 0 else i["D_FADEINLEN"]
     fade_out = i["D_FADEOUTLEN_AUTO"] if i["D_FADEOUTLEN_AUTO"] >= 0 else i["D_FADEOUTLEN"]

@@ -170,23 +170,12 @@ def _midi(item: Item) -> None:
     item.take.own(Source("MIDI", "", 0, 0, 2.0))  # type: ignore[union-attr]
 
 
-def _section_of_section(item: Item) -> None:
-    take = item.take
-    assert take
-    assert take.source
-    take.own(take.source.section(0, 5).section(0, 4))
-
-
 def _set_source(**values: Any) -> Callable[[Item], None]:
     def change(item: Item) -> None:
         for name, value in values.items():
             setattr(item.take.source, name, value)  # type: ignore[union-attr]
 
     return change
-
-
-def _set_markers(item: Item) -> None:
-    item.take.stretch_markers = 3  # type: ignore[union-attr]
 
 
 def _lock(item: Item) -> None:
@@ -202,12 +191,10 @@ def _beyond(item: Item) -> None:
     [
         (_no_take, "empty"),
         (_midi, "MIDI"),
-        (_section_of_section, "section of a section"),
         (_set_source(kind="_OFFLINE_WAVE"), "offline"),
         (_set_source(kind="RPP_PROJECT", path=""), "no audio file (RPP_PROJECT)"),
         (_set_source(path="/nowhere/song.wav"), "/nowhere/song.wav is missing"),
         (_set_source(channels=6), "6 channels"),
-        (_set_markers, "stretch markers"),
         (_lock, "locked"),
         (_beyond, "plays nothing"),
     ],
@@ -225,16 +212,6 @@ def test_what_cannot_be_done_exactly_is_refused_in_one_sentence(
     assert studio.project.state() == state
     assert not studio.engine.jobs
     assert not list((studio.reaper.data_dir / "spool").iterdir())
-
-
-def test_a_lossy_file_is_refused(studio: Any) -> None:
-    item = add_item(studio)
-    path = studio.folder / "song.mp3"
-    path.write_bytes(b"x")
-    item.take.source.path, item.take.source.kind = str(path), "MP3"
-    studio.run()
-    assert "MP3" in studio.reaper.messages[0]
-    assert "Glue" in studio.reaper.messages[0]
 
 
 def test_without_a_selection_it_says_so(studio: Any) -> None:
@@ -458,7 +435,7 @@ def _replace(studio: Any, item: Item) -> None:
 
 
 def _mark(studio: Any, item: Item) -> None:
-    item.take.stretch_markers = 2  # type: ignore[union-attr]
+    item.take.stretch_markers = [(0.0, 2.0), (1.0, 3.0)]  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
