@@ -21,6 +21,7 @@ COMMANDS = {
     "status": ("stemfix.commands.status", "Watch the engine, the queue and the last results."),
     "jobs": ("stemfix.commands.jobs", "List, show, cancel, retry and clear the jobs of the queue."),
     "align": ("stemfix.commands.align", "Measure how one file lies against another, and fix it."),
+    "metrics": ("stemfix.commands.metrics", "Measure a recording, by itself and against a reference."),
     "models": ("stemfix.commands.models", "List, pull, verify and remove separation models."),
     "presets": ("stemfix.commands.presets", "List, show, check and copy presets."),
     "up": ("stemfix.commands.up", "Run the engine and the watched folders together."),
