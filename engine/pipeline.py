@@ -23,28 +23,25 @@ from pathlib import Path
 from time import perf_counter
 
 from engine.alignment.proof import prove
-from engine.audio.buffer import AudioBuffer
 from engine.audio.loudness import Loudness
 from engine.audio.read import content_digest, probe, read_audio
-from engine.errors import OptionError
 from engine.job import JobSpec, Manifest, Report
+from engine.job_audio import JobAudio
 from engine.libraries import SCIPY, load
 from engine.mixdown import make_mix
-from engine.models import WHOLE, ModelHandle, ModelProvider, model_for
+from engine.models import WHOLE, ModelProvider, model_for
+from engine.needs import disk_needed, wanted_stems
 from engine.processors.chain import run_chain
 from engine.processors.presets import load as load_preset
 from engine.processors.presets import processors
 from engine.progress import Progress, Stage
 from engine.publish import Delivery, find_finished, job_key, make_report, write_results
 from engine.separation.cache import default_cache, stem_key
-from engine.separation.stems import RESIDUAL, ResidualMode, separate_stems
+from engine.separation.stems import ResidualMode, separate_stems
 from engine.source_range import frame_range
 from engine.steps import Aligned, Enhanced, Read, Repaired, Separated
 from engine.workspace import Workspace, job_name
 from presets.preset import SONG
-
-#: Buffers of the source's size that a job has on the disk at its peak, counted generously.
-_BUFFERS_AT_PEAK = 20
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ class Job:
         with self._step("repair") as clock:
             folder = work.fresh_folder("repair")
             path = folder / "repaired.f32"
-            repaired, reports = run_chain(chain, self._source(work), path, folder, self._progress)
+            repaired, reports = run_chain(chain, self._audio(work).source, path, folder, self._progress)
             if repaired.path == path:
                 digest = content_digest(repaired)
         return Repaired(
@@ -164,7 +161,7 @@ class Job:
             else:
                 separator = model.load(self._note)
                 made = separate_stems(
-                    self._recording(work, repaired),
+                    self._audio(work).recording(repaired),
                     separator,
                     folder,
                     seed=spec.seed,
@@ -189,7 +186,7 @@ class Job:
         """Run each wanted stem's chain, then mix all stems down; the others stay as they are in the mix."""
         chains = {stem: processors(self.preset.chains.get(stem, ())) for stem in self.wanted}
         todo = [stem for stem in self.wanted if chains[stem]]
-        before = self._stems(work, separated)
+        before = self._audio(work).stems(separated)
         with self._step("enhance") as clock:
             folder = work.fresh_folder("enhanced")
             after = dict(before)
@@ -207,7 +204,7 @@ class Job:
                     self._progress.update("enhance", count, len(todo) + self.spec.write_mix)
             result.changed = tuple(stem for stem in before if after[stem] is not before[stem])
             if self.spec.write_mix:
-                source = self._source(work)
+                source = self._audio(work).source
                 mix, result.mix = make_mix(
                     list(after.values()), source, self.preset.mix, folder, self._progress
                 )
@@ -222,13 +219,13 @@ class Job:
         with self._step("align") as clock:
             repaired = enhanced.separated.repaired
             proof = prove(
-                self._recording(work, repaired),
-                self._stems(work, enhanced.separated),
-                self._enhanced(work, enhanced),
+                self._audio(work).recording(repaired),
+                self._audio(work).stems(enhanced.separated),
+                self._audio(work).enhanced(enhanced),
                 self.wanted,
-                self._mix(work),
+                self._audio(work).mix if self.spec.write_mix else None,
                 self._progress,
-                self._source(work) if repaired.changed else None,
+                self._audio(work).source if repaired.changed else None,
             )
             proof.require(self.spec.force)
         return Aligned(proof=proof, seconds=clock.seconds, notes=self._taken_notes())
@@ -239,7 +236,7 @@ class Job:
         """Write the files, the report and last the manifest, and rename the whole folder into place."""
         if finished := self.finished(read):
             return finished  # an interrupted run of this step had come as far as the rename
-        after = self._enhanced(work, enhanced)
+        after = self._audio(work).enhanced(enhanced)
         delivery = Delivery(
             spec=self.spec,
             info=self.info,
@@ -251,7 +248,7 @@ class Job:
             repaired=separated.repaired,
             residual_db=separated.residual_db,
             stems={stem: after[stem] for stem in self.wanted},
-            mix=self._mix(work),
+            mix=self._audio(work).mix if self.spec.write_mix else None,
             mix_loudness=Loudness(**enhanced.mix["loudness"]["mix"]) if enhanced.mix else None,
             proof=aligned.proof,
         )
@@ -262,29 +259,8 @@ class Job:
         report = make_report(delivery, steps, clock.seconds)
         return JobResult(delivery.publish(work, manifest, report), manifest, report)
 
-    def _source(self, work: Workspace) -> AudioBuffer:
-        return self._buffer(work.path("source.f32"))
-
-    def _recording(self, work: Workspace, repaired: Repaired) -> AudioBuffer:
-        """What is separated, and what the stems sum to."""
-        return self._buffer(work.path("repair", "repaired.f32")) if repaired.changed else self._source(work)
-
-    def _stems(self, work: Workspace, separated: Separated) -> dict[str, AudioBuffer]:
-        if self.model.name == WHOLE:
-            return {SONG: self._recording(work, separated.repaired)}
-        return {stem: self._buffer(work.path("stems", f"{stem}.f32")) for stem in separated.stems}
-
-    def _enhanced(self, work: Workspace, enhanced: Enhanced) -> dict[str, AudioBuffer]:
-        stems = self._stems(work, enhanced.separated)
-        for stem in enhanced.changed:
-            stems[stem] = self._buffer(work.path("enhanced", f"{stem}.f32"))
-        return stems
-
-    def _mix(self, work: Workspace) -> AudioBuffer | None:
-        return self._buffer(work.path("enhanced", "mix.f32")) if self.spec.write_mix else None
-
-    def _buffer(self, path: Path) -> AudioBuffer:
-        return AudioBuffer.open(path, self.info.channels, self.stop - self.start, self.info.sample_rate)
+    def _audio(self, work: Workspace) -> JobAudio:
+        return JobAudio(work, self.info.channels, self.stop - self.start, self.info.sample_rate)
 
     def _note(self, message: str) -> None:
         self._notes.append(message)
@@ -311,27 +287,3 @@ class _Clock:
     def __init__(self) -> None:
         self.began = perf_counter()
         self.seconds = 0.0
-
-
-def wanted_stems(spec: JobSpec, model: ModelHandle) -> tuple[str, ...]:
-    """The stems to enhance and deliver, in the model's order. Raises OptionError for one it does not have."""
-    whole = model.name == WHOLE
-    available = (*model.sources, RESIDUAL) if spec.residual == "stem" and not whole else model.sources
-    if spec.stems is None:
-        return available
-    for stem in spec.stems:
-        if stem not in available:
-            if whole:
-                raise OptionError(
-                    f"The preset '{spec.preset}' works on the whole song, which has no stem '{stem}'.",
-                    "To have it separated choose a quality, such as --quality standard.",
-                )
-            raise OptionError(
-                f"The model '{model.name}' has no stem '{stem}'.", f"It has {', '.join(available)}."
-            )
-    return tuple(stem for stem in available if stem in spec.stems)
-
-
-def disk_needed(frames: int, channels: int) -> int:
-    """Bytes that a job of this size needs at its peak."""
-    return _BUFFERS_AT_PEAK * 4 * channels * frames

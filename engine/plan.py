@@ -11,7 +11,7 @@ from engine.audio.read import probe
 from engine.audio.resample import resampled_frames
 from engine.job import JobSpec
 from engine.models import WHOLE, ModelProvider, model_for
-from engine.pipeline import disk_needed, wanted_stems
+from engine.needs import disk_needed, wanted_stems
 from engine.processors.presets import load as load_preset
 from engine.source_range import frame_range
 from engine.workspace import job_name
