@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from importlib.metadata import version
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from engine.paths import data_dir
 from engine.separation.bag import members_for
-from engine.separation.calibration import Backend, chosen_backend, load_calibration
+from engine.separation.calibration import Backend, chosen_backend, load_calibration, package_versions
 from engine.separation.openvino_model import NotConvertibleError
 from engine.separation.separator import SeparationOptions, Separator
 from engine.separation.weights import InstalledModel, load_models
@@ -83,7 +82,7 @@ def _openvino(
 
 def _settled(device: str) -> str:
     """`pick_device`, without importing PyTorch where its build knows no graphics processor."""
-    if device == "cpu" or (device == "auto" and version("torch").endswith("+cpu")):
+    if device == "cpu" or (device == "auto" and (package_versions()["torch"] or "").endswith("+cpu")):
         return "cpu"
     from engine.separation.device import pick_device
 
