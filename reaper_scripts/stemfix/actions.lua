@@ -106,13 +106,8 @@ return function (lib)
 
   function M.open_comparison ()
     local folder = jobs.where ((last_result ()))
-    local page, report = folder .. "/comparison.html", folder .. "/report.json"
-    local has_page = files.exists (page)
-    lib.use ("browser").open (has_page and page or folder)
-    if not has_page then
-      lib.tell ("There is no comparison page for this result. Its folder is opened instead: "
-        .. (files.exists (report) and "report.json in it says what was measured.\n\n" or "\n\n") .. folder)
-    end
+    local page = folder .. "/comparison.html"
+    if files.exists (page) or lib.use ("page").make (folder) then lib.use ("browser").open (page) end
   end
 
   function M.cancel ()

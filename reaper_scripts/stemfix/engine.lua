@@ -40,6 +40,11 @@ ensure_engine()
     return true
   end
 
+  --- What tells ExecProcess not to wait; on Windows to minimise, too.
+  function M.without_waiting ()
+    return r.GetOS ():match ("^Win") and -2 or -1
+  end
+
   local function start ()
     local python = lib.settings ().python
     lib.log ("Starting the engine with", python)
@@ -50,10 +55,8 @@ ensure_engine()
     -- A file, since a program in the command itself would have quotes within quotes.
     files.make_folder (data ("reaper"))
     files.write (data ("reaper/start_engine.py"), STARTER)
-    -- Without waiting; on Windows minimised too.
-    local without_waiting = r.GetOS ():match ("^Win") and -2 or -1
     r.ExecProcess (('"%s" "%s" "%s"'):format (python, data ("reaper/start_engine.py"), lib.settings ().data_dir),
-      without_waiting)
+      M.without_waiting ())
   end
 
   --- Put a job into its folder: `fields` as the spool's manual has them. Does nothing for one that is there.

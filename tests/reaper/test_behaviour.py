@@ -159,6 +159,19 @@ def test_stems_have_a_second_more_on_both_sides(studio: Any) -> None:
     assert stem.info["D_STARTOFFS"] == pytest.approx(1.0)
 
 
+def test_a_song_without_separation_is_one_stem(studio: Any) -> None:
+    studio.engine.shares = {"song": 1.0}
+    add_item(studio)
+    before = render(studio.project, 8)
+    studio.run()
+    assert studio.reaper.messages == []
+    assert studio.project.tree() == [(0, "Mix"), (0, "Mix (stemfix)"), (1, "song")]
+    track = studio.project.track("song")
+    assert int(track.info["I_CUSTOMCOLOR"]) & 0x1000000
+    assert track.items[0].take.name == "mix song"
+    assert_same_sound(studio, before)
+
+
 # What is refused
 
 
@@ -880,18 +893,75 @@ def test_the_last_result_can_be_imported_again(studio: Any) -> None:
     assert not other.tracks
 
 
-def test_without_a_comparison_page_the_folder_is_opened_and_said_so(studio: Any) -> None:
+def _make_page(studio: Any, code: int, said: str, writes: bool = True) -> Callable[[str], str]:
+    """`stemfix report` in the background."""
+
+    def start(command: str) -> str:
+        words = shlex.split(command)
+        if words[0] == "/usr/bin/xdg-open":
+            return ""
+        _, maker, data, folder, log, status = words
+        assert (words[0], data) == (f"{studio.reaper.data_dir}/python", str(studio.reaper.data_dir))
+        compile(Path(maker).read_text(), maker, "exec")
+        assert Path(folder).is_dir()
+        if writes:
+            Path(log).write_text(said)
+            Path(status).write_text(str(code))
+        return ""
+
+    return start
+
+
+def test_the_comparison_page_is_made_and_opened(studio: Any) -> None:
     add_item(studio)
     studio.run()
+    studio.reaper.on_start = _make_page(studio, 0, "")
     studio.run("Open comparison page")
-    folder = Path(studio.reaper.started[0].split('"')[1])
-    assert studio.reaper.started[0].startswith("/usr/bin/xdg-open")
-    assert folder.is_dir()
-    assert "no comparison page" in studio.reaper.messages[0]
-    (folder / "comparison.html").touch()
+    assert studio.reaper.messages == []
+    make, show = studio.reaper.started
+    folder = shlex.split(make)[3]
+    assert shlex.split(show) == ["/usr/bin/xdg-open", f"{folder}/comparison.html"]
+    assert not list((studio.reaper.data_dir / "reaper").glob("page-*"))
+    Path(folder, "comparison.html").touch()
     studio.run("Open comparison page")
-    assert studio.reaper.started[1].endswith('comparison.html"')
-    assert len(studio.reaper.messages) == 1
+    assert len(studio.reaper.started) == 3
+
+
+def test_a_comparison_page_that_can_t_be_made_is_told(studio: Any) -> None:
+    add_item(studio)
+    studio.run()
+    studio.reaper.on_start = _make_page(studio, 2, "Reading ...\nThe recording is gone. Run the job again.\n")
+    studio.run("Open comparison page")
+    (message,) = studio.reaper.messages
+    assert "could not be made. 'stemfix report' failed. It said: The recording is gone." in message
+    folder = message.rpartition("The result is in ")[2]
+    assert Path(folder).is_dir()
+    assert len(studio.reaper.started) == 1
+    (studio.reaper.data_dir / "python").unlink()
+    studio.run("Open comparison page")
+    assert "stemfix daw install reaper" in studio.reaper.messages[1]
+    assert len(studio.reaper.started) == 1
+
+
+def test_nobody_has_to_wait_for_the_comparison_page(studio: Any) -> None:
+    add_item(studio)
+    studio.run()
+    studio.reaper.on_start = _make_page(studio, 0, "", writes=False)
+    studio.run("Open comparison page", on_tick=at(10, lambda: setattr(studio.reaper, "key", 27)))
+    assert studio.reaper.messages == []
+    assert "Making the comparison page" in studio.reaper.texts
+    assert len(studio.reaper.started) == 1
+
+
+def test_a_comparison_page_that_hangs_is_told(studio: Any) -> None:
+    add_item(studio)
+    studio.run()
+    studio.reaper.on_start = _make_page(studio, 0, "", writes=False)
+    studio.run(
+        "Open comparison page",
+        on_tick=at(10, lambda: setattr(studio.reaper, "_clock", studio.reaper._clock + 901)),
+    )
+    assert "does not come to an end" in studio.reaper.messages[0]
 
 
 # How long it takes
