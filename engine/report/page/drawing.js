@@ -1,7 +1,7 @@
 // Drawing: bytes from the page become waveforms, spectrograms and differences.
 
 const SHOWN_RANGE_DB = 85;
-const DIFFERENCE_DB = 18;
+const DIFFERENCE_DB = 6;
 
 /** Bytes of a base64 text. */
 function bytesOf(text) {
@@ -24,7 +24,7 @@ function colourTable(stops) {
 
 const HEAT = colourTable([[6, 6, 14], [36, 14, 78], [108, 24, 110], [190, 50, 90], [240, 110, 50], [252, 190, 80], [255, 250, 210]]);
 // Blue is less, orange is more; equal is dark.
-const COMPARE = colourTable([[120, 210, 255], [30, 120, 220], [16, 40, 84], [11, 12, 15], [86, 44, 10], [225, 120, 20], [255, 214, 120]]);
+const COMPARE = colourTable([[150, 222, 255], [50, 140, 235], [24, 70, 140], [17, 19, 24], [132, 64, 14], [235, 130, 30], [255, 222, 140]]);
 
 /** The levels of a track, decoded once. */
 function levelsOf(track) {
