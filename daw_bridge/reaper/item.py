@@ -69,13 +69,17 @@ class Item:
         keys = {found[0]: found[1:] for index in own if (found := words(lines[index]))}
         _refuse(keys, {block.name for block in blocks if block.parent == 0})
         sources = [block for block in blocks if block.name == "SOURCE"]
+        kinds = [(words(lines[source.start])[1:2] or ["EMPTY"])[0] for source in sources]
         section = None
-        if len(sources) == 2 and words(lines[sources[0].start])[1:2] == ["SECTION"]:
+        # A section holds the one source that it is of.
+        nests = [source.parent and blocks[source.parent] for source in sources[1:]] == sources[:1]
+        if len(sources) == 2 and nests and kinds[0] == "SECTION":
             section = _section(lines[sources[0].start + 1 : sources[1].start])
         elif len(sources) != 1:
-            raise UnfitItemError("It has no source, or one within another.", "Glue the item first.")
-        source = sources[-1]
-        kind = (words(lines[source.start])[1:2] or ["EMPTY"])[0]
+            raise UnfitItemError("It has no source, or several.", "Glue the item first.")
+        source, kind = sources[-1], kinds[-1]
+        if kind == "SECTION":
+            raise UnfitItemError("It is a section of something unknown.", "Glue the item first.")
         if kind.startswith("_OFFLINE"):
             raise UnfitItemError("Its media is offline.", "Put it online first.")
         files = [

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +35,11 @@ from daw_bridge.reaper.importing import UNDO_LABEL, import_result
 from daw_bridge.reaper.live import items_of, projects, selected_items, tracks
 from daw_bridge.reaper.render import import_render
 from daw_bridge.reaper.result import Result, load_result
+from daw_bridge.reaper.round_trip import RoundTrip
 from daw_bridge.reaper.submit import item_of, submit_item
 from engine.errors import InputError, StemfixError
 from engine.spool.client import engine_alive
+from stemfix.queue_access import open_queue
 
 HERE = Path(__file__).parent
 OURS = Path(daw_bridge.reaper.__file__).parent / "reapy_server.py"
@@ -359,6 +364,31 @@ def test_nonsense_drops_its_sender_alone(host: Callable[..., Host], junk: bytes)
     assert reaper.close() == 0
 
 
+@pytest.mark.parametrize(("more", "served"), [(0, True), (1, False)])
+def test_a_request_that_is_too_long_drops_its_sender(
+    host: Callable[..., Host], more: int, served: bool
+) -> None:
+    (limit,) = re.findall(r"^_LARGEST_REQUEST_BYTES = (\w+)$", OURS.read_text(), re.MULTILINE)
+    reaper = host([])
+    request = json.dumps(call("reapy.reascript_api", "CountTracks", 0)).encode()
+    request = request.ljust(int(limit) + more)
+    with socket.create_connection(("127.0.0.1", reaper.port), timeout=20) as link:
+        assert link.recv(8)
+        # The server may close while this is under way.
+        with suppress(ConnectionError):
+            link.sendall(len(request).to_bytes(8, "little") + request)
+        answer = b""
+        with suppress(ConnectionError):
+            while part := link.recv(1 << 16):
+                answer += part
+                if b'"value": 3' in answer:
+                    break
+    assert (b'"value": 3' in answer) == served
+    with connected(reaper.port) as api:
+        assert len(tracks(api)) == 3
+    assert reaper.close() == 0
+
+
 def test_the_server_listens_on_this_computer_alone(host: Callable[..., Host]) -> None:
     reaper = host([])
     links = psutil.Process(reaper.process.pid).net_connections("inet")
@@ -569,6 +599,55 @@ def test_from_the_selected_item_through_the_engine_to_tracks(
     original = section_of(chunk)
     null = np.abs(original - sum(heard)).max()
     assert 20 * np.log10(max(null, 1e-12)) < -120
+
+
+@pytest.mark.slow
+def test_a_render_into_a_watched_folder_comes_back_through_the_engine(
+    host: Callable[..., Host], published: Publish, tmp_path: Path
+) -> None:
+    """A watching process, the engine's own process, its queue, the script in REAPER: none is a stand-in."""
+    reaper = host([], time_offset=60.0)
+    published(frames=16_000, reference=8_000 * 65 + 1)
+    render, watched = tmp_path / "song" / "mix.wav", tmp_path / "song" / "renders"
+    audio, rate = soundfile.read(render)
+    watched.mkdir()
+    said: list[str] = []
+    engine = subprocess.Popen([sys.executable, str(HERE.parent / "service" / "fake_engine.py")])
+    watch = subprocess.Popen(
+        [sys.executable, "-m", "stemfix", "watch", str(watched), "--preset", "none"],
+        env={**os.environ, "PYTHONPATH": str(HERE.parents[1])},
+    )
+    try:
+        while (beat := engine_alive()) is None or beat.state != "ready":
+            assert engine.poll() is None
+            time.sleep(0.05)
+        with open_queue() as queue:
+            trip = RoundTrip(queue, "project", reaper.port, said.append)
+            os.replace(render, watched / "verse.wav")
+            while not said:
+                assert (engine.poll(), watch.poll()) == (None, None)
+                trip.look()
+                time.sleep(0.1)
+            trip.look()
+    finally:
+        for process in (watch, engine):
+            process.terminate()
+            process.wait()
+    (line,) = said
+    assert line.endswith("The stems of verse.wav are in the open project at 5.000 s.")
+    state = reaper.tell("state")
+    names = [track["name"] for track in state["tracks"]]
+    assert names == ["Bus", "Mix", "After", "verse (stemfix)", "drums", "bass", "other", "vocals"]
+    total = np.zeros(len(audio))
+    for track in state["tracks"][4:]:
+        (one,) = track["items"]
+        keys = dict(line.strip().split(" ", 1) for line in one["chunk"].splitlines() if " " in line.strip())
+        assert float(keys["POSITION"]) == pytest.approx(5.000125, abs=1e-9)
+        assert float(keys["LENGTH"]) == 2
+        total += soundfile.read(keys["FILE"].strip('"'))[0]
+    assert rate == 8_000
+    assert 20 * np.log10(np.abs(audio - total).max()) < -120
+    assert state["undo"] == [UNDO_LABEL]
 
 
 def section_of(chunk: str) -> Any:

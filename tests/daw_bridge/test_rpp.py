@@ -223,6 +223,18 @@ REFUSED = {
     "offline": (item("<SOURCE _OFFLINE_WAVE\n  FILE mix.wav\n>"), "No item"),
     "another file": (item('<SOURCE WAVE\n  FILE "other.wav"\n>'), "No item of the project plays"),
     "no source": (item(""), "No item"),
+    "a section of a section": (
+        item(SECTION.replace(WAVE, SECTION).format(length=3, mode=0, start=0)),
+        "No item",
+    ),
+    "a section beside a file": (
+        item("<SOURCE SECTION\n  LENGTH 3\n  MODE 0\n  STARTPOS 0\n>\n" + WAVE),
+        "No item",
+    ),
+    "a section of something unknown": (
+        item('<SOURCE SECTION\n  LENGTH 3\n  MODE 0\n  <OTHER\n    FILE "mix.wav"\n  >\n>'),
+        "No item",
+    ),
     "beyond the stems": (item(SOFFS="0.4"), "plays what the job worked on"),
     "a loop beyond the stems": (item(SOFFS="5", LENGTH="9", LOOP="1"), "plays what the job worked on"),
     "reversed beyond the stems": (item(SECTION.format(length=0, mode=3, start=0)), "plays what the job"),
@@ -327,18 +339,33 @@ def test_an_existing_copy_is_never_replaced(song: Callable[[bytes], Path], resul
 
 
 @pytest.mark.parametrize(
-    "data",
+    ("data", "said"),
     [
-        b"",
-        b"RIFF",
-        b"<REAPER_PROJECT 0.1\n",
-        b"<REAPER_PROJECT 0.1\n>\n>\n",
-        b"<REAPER_PROJECT 0.1\n  <TRACK\n>\n",
+        (b"", "is not a project"),
+        (b"RIFF", "is not a project"),
+        (b"<REAPER_PROJECT 0.1\n", "block REAPER_PROJECT in line 1 has no end"),
+        (b"<REAPER_PROJECT 0.1\n>\n>\n", "Line 3 ends a block that never began"),
+        (b"<REAPER_PROJECT 0.1\n  <TRACK\n>\n", "block REAPER_PROJECT in line 1 has no end"),
+        (b"<REAPER_PROJECT 0.1\n  <TRACK\n    <ITEM\n  >\n>\n", "REAPER_PROJECT in line 1 has no end"),
+        (project(item()).replace(b"      PLAYRATE", b"      >\r\n      PLAYRATE"), "that never began"),
+        (project(item()).replace(b"      PLAYRATE", b"      <LOST\r\n      PLAYRATE"), "has no end"),
     ],
 )
-def test_damaged_projects_are_refused(song: Callable[[bytes], Path], result: Result, data: bytes) -> None:
-    with pytest.raises(InputError, match=r"song\.rpp"):
-        write_copy(song(data), result)
+def test_damaged_projects_are_refused(
+    song: Callable[[bytes], Path], result: Result, data: bytes, said: str
+) -> None:
+    path = song(data)
+    with pytest.raises(InputError, match=rf"song\.rpp.*{said}"):
+        write_copy(path, result)
+    assert path.read_bytes() == data
+    assert list(path.parent.glob("*stemfix*")) == []
+
+
+def test_blocks_nest_as_deep_as_they_like() -> None:
+    lines = [b"<A%d\n" % depth for depth in range(5_000)] + [b">\n"] * 5_000
+    blocks = find_blocks(lines)
+    assert [block.parent for block in blocks] == [None, *range(4_999)]
+    assert (blocks[7].start, blocks[7].stop) == (7, 9_993)
 
 
 def test_nothing_at_all_is_refused(tmp_path: Path, result: Result) -> None:
