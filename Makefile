@@ -11,7 +11,7 @@ DEMO_OUT := demo-output
 ARDOUR := -m "ardour and not weights"
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test quick lint format venv system clean distclean
+.PHONY: help demo test quick mutate lint format venv system clean distclean
 
 help: ## Show what can be made
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -30,6 +30,9 @@ test: $(STAMP) ## Run the whole test suite, with real weights and coverage
 
 quick: $(STAMP) ## Run the tests that need no weights and no Ardour and take no more than seconds each
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup -m "not weights and not ardour and not slow"
+
+mutate: $(STAMP) ## Break the scripts for REAPER in many ways and see whether the tests notice
+	$(BIN)/python tests/reaper/mutate.py
 
 lint: $(STAMP) ## Check style and types
 	$(BIN)/ruff check .

@@ -8,7 +8,7 @@ return function (lib)
   local files, source, projects = lib.use ("files"), lib.use ("source"), lib.use ("projects")
   local r = reaper
   --- Reading ends a tick after this; a block may come on top.
-  local TICK_S = 0.003
+  local TICK_S = 0.0025
   local BLOCK = 1024
   --- Audio around a part of an item, so that the stems can be trimmed and slipped later.
   local HANDLE_S = 1
