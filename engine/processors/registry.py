@@ -35,6 +35,7 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "derumble": "engine.repair.derumble:Derumble",
         "phase_repair": "engine.repair.phase_repair:PhaseRepair",
         "dehiss": "engine.repair.dehiss:Dehiss",
+        "deresonate": "engine.repair.deresonate:Deresonate",
         "deshimmer": "engine.repair.deshimmer:Deshimmer",
         "bandwidth": "engine.repair.bandwidth:Bandwidth",
     }

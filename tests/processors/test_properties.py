@@ -61,6 +61,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "derumble": [{"amount": 0.5}],
     "phase_repair": [{"amount": 0.5}],
     "dehiss": [{"floor_db": -30.0}],
+    "deresonate": [{"prominence_db": 10.0}],
     "deshimmer": [{"floor_db": -6.0}],
     "bandwidth": [{"gain_db": -6.0, "top_hz": 16_000.0}],
 }
@@ -143,7 +144,16 @@ def _low_passed(audio: Audio, rate: int) -> Audio:
     return result.astype(np.float32)
 
 
+def _ringing(audio: Audio, rate: int) -> Audio:
+    """`audio`, played again and again for long enough to tell, with three tones that stand still."""
+    audio = np.tile(audio, 4)
+    t = np.arange(audio.shape[1]) / rate
+    tones = sum(np.sin(2 * np.pi * share * rate * t) for share in (0.1613, 0.2371, 0.3127))
+    return np.asarray(audio + np.float32(0.01) * tones, np.float32)
+
+
 MATERIAL["deshimmer"] = _shimmering
+MATERIAL["deresonate"] = _ringing
 MATERIAL["bandwidth"] = _low_passed
 
 CASES = [
