@@ -85,6 +85,11 @@ def fitted(audio: Stereo) -> Stereo:
 
 
 def _song(name: str, kind: str, stems: dict[str, Stereo], levels: dict[str, float]) -> Item:
+    from scipy.signal import butter, sosfiltfilt
+
+    # As a mixing engineer would: nothing under 28 Hz. Plucked strings leave an offset that dies away slowly.
+    high_pass = butter(4, 28, "highpass", fs=RATE, output="sos")
+    stems = {part: sosfiltfilt(high_pass, audio) for part, audio in stems.items()}
     stems = {part: audio * levels[part] / np.sqrt(np.mean(audio**2)) for part, audio in stems.items()}
     mix = np.sum(list(stems.values()), axis=0)
     gain = PEAK / np.abs(mix).max()

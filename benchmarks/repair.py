@@ -128,7 +128,7 @@ def table(grades: list[Grade], only: str | None = None, header: bool = True) -> 
     lines = []
     if header:
         lines += [
-            "| damage | method | SI-SDR, dB (worst) | LSD, dB | per band | log-mel, dB | own number | CPU s/10 s |",
+            "| damage | method | SI-SDR (worst), dB | LSD, dB | per band | log-mel | own number | CPU s |",
             "|---|---|---|---|---|---|---|---|",
         ]
     for name, damage in DAMAGES.items():
