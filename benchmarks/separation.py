@@ -215,7 +215,8 @@ def measure(ways: list[Way], rounds: int, folder: Path) -> None:
     for number in range(rounds):
         for way in ways:
             way.run(folder / f"run-{number}")
-            print(f"  {way.name}: {way.wall[-1]:.1f} s", file=sys.stderr, flush=True)
+            said = f"{way.name}: {way.wall[-1]:.1f} s, {way.cpu[-1]:.1f} s CPU, {way.rss_mb:.0f} MB"
+            print(f"  {said}", file=sys.stderr, flush=True)
 
 
 def bag_weights(folder: Path) -> dict[str, str]:
