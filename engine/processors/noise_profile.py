@@ -161,22 +161,22 @@ def _smoothed_power(source: AudioBuffer, ranges: list[Range], length: int) -> Fl
     from scipy.ndimage import uniform_filter1d
 
     hop = length // 4
-    piece = 64 * length
-    pieces = [(s, min(s + piece, b)) for a, b in ranges for s in range(a, b, piece)]
-    total = sum(max((b - a) // hop - 7, 0) for a, b in pieces)
+    total = sum(max((b - a) // hop - 7, 0) for a, b in ranges)
     step = max(-(-total // _MAX_SPECTRA), 1)
-    # Thin long recordings piece-wise first, so that what is not kept is not transformed either.
-    skip = max(step // _SMOOTH_FRAMES, 1)
+    # Long recordings are thinned by short pieces, so that what is not kept is not transformed either.
+    piece = (64 if step == 1 else 16) * length
+    pieces = [(s, min(s + piece, b)) for a, b in ranges for s in range(a, b, piece)]
     kept = []
-    for start, stop in pieces[::skip]:
+    for start, stop in pieces[::step]:
         spectrum = stft(source.read(start, stop), length, hop)
         if spectrum.shape[1] < _SMOOTH_FRAMES:
             continue
-        power = np.square(spectrum.real) + np.square(spectrum.imag)
-        power = uniform_filter1d(power, _SMOOTH_BINS, axis=2)
-        margin = _SMOOTH_FRAMES // 2
-        power = uniform_filter1d(power, _SMOOTH_FRAMES, axis=1)[:, margin:-margin]
-        kept.append(power[:, :: max(step // skip, 1)])
+        squares = spectrum.view(np.float32)
+        squares *= squares
+        power = squares[:, :, ::2] + squares[:, :, 1::2]
+        count = power.shape[1] - _SMOOTH_FRAMES + 1
+        mean = sum(power[:, frame : frame + count] for frame in range(1, _SMOOTH_FRAMES)) + power[:, :count]
+        kept.append(uniform_filter1d(mean / np.float32(_SMOOTH_FRAMES), _SMOOTH_BINS, axis=2))
     if not kept:
         return None
     return np.concatenate(kept, axis=1)

@@ -57,10 +57,12 @@ def istft(spectrum: Spectrum, length: int, hop: int, samples: int) -> Audio:
     out = np.zeros((channels, max(samples, hop * (frames - 1) + length)), np.float32)
     if frames == 0:
         return out[:, :samples]
-    pieces = irfft(spectrum, length, axis=-1) * (root_hann(length) * np.float32(2 * hop / length))
+    pieces = irfft(spectrum, length, axis=-1)
+    pieces *= root_hann(length) * np.float32(2 * hop / length)
     overlap = length // hop
-    # Every overlap-th frame lies end to end: a plain reshape, added in `overlap` strides.
+    # Every overlap-th frame lies end to end, so they are added in `overlap` strides.
     for offset in range(overlap):
-        strip = pieces[:, offset::overlap].reshape(channels, -1)
-        out[:, offset * hop : offset * hop + strip.shape[1]] += strip
+        strip = pieces[:, offset::overlap]
+        at = out[:, offset * hop : offset * hop + strip.shape[1] * length]
+        np.add(at.reshape(strip.shape), strip, out=at.reshape(strip.shape))
     return out[:, :samples]
