@@ -50,7 +50,8 @@ class Studio:
         """A file of noise."""
         path = self.folder / name
         noise = np.random.default_rng(1).standard_normal((round(seconds * rate), channels)) * 0.1
-        soundfile.write(path, noise, rate, subtype="PCM_24" if path.suffix == ".flac" else "DOUBLE")
+        subtypes = {".wav": "DOUBLE", ".flac": "PCM_24"}
+        soundfile.write(path, noise, rate, subtype=subtypes.get(path.suffix))
         return str(path)
 
     def tracks(self) -> list[str]:
