@@ -30,6 +30,7 @@ from engine.metrics.si_sdr import si_sdr_db
 from engine.processors.registry import EFFECTS, effects
 
 BEST_DB = 150.0
+METHODS = ("damaged", "stemfix", *NAIVE)
 
 
 @dataclass
@@ -86,7 +87,7 @@ def grade(
     )
 
 
-def run(material: list[Item], only: list[str], naive: bool) -> list[Grade]:
+def run(material: list[Item], only: list[str], methods: list[str]) -> list[Grade]:
     grades: list[Grade] = []
     for name, damage in DAMAGES.items():
         if (only and not any(word in name for word in only)) or any(
@@ -99,7 +100,7 @@ def run(material: list[Item], only: list[str], naive: bool) -> list[Grade]:
                 continue
             rng = np.random.default_rng(zlib.crc32(f"{name}/{item.name}".encode()))
             damaged, info = damage.make(clean, rng)
-            for method in ("damaged", "stemfix", *(NAIVE if naive else ())):
+            for method in methods:
                 grades.append(grade(name, damage, item, method, clean, damaged, info))
         print(table(grades, name, header=False), flush=True)
     return grades
@@ -134,7 +135,7 @@ def table(grades: list[Grade], only: str | None = None, header: bool = True) -> 
     for name, damage in DAMAGES.items():
         if only not in (None, name):
             continue
-        for method in ("damaged", "stemfix", *NAIVE):
+        for method in METHODS:
             rows = [row for row in grades if (row.damage, row.method) == (name, method)]
             if not rows:
                 continue
@@ -182,20 +183,24 @@ def main() -> None:
     parser.add_argument("--real", type=Path, nargs="*", default=[], help="folders of recordings")
     parser.add_argument("--half", choices=["tune", "report", "all"], default="report")
     parser.add_argument("--only", default="", help="parts of damages' or effects' names, separated by commas")
-    parser.add_argument("--no-naive", action="store_true")
+    parser.add_argument("--items", default="", help="names of items, separated by commas; all of the half")
+    parser.add_argument("--methods", default=",".join(METHODS), help="which of these")
+    parser.add_argument("--no-harm", action="store_true", help="leave the clean items out")
     parser.add_argument("--json", type=Path, metavar="OUT")
     options = parser.parse_args()
     only = [word for word in options.only.split(",") if word]
     material = items(options.real, "all")
+    names = [name for name in options.items.split(",") if name]
     half = [item for item in material if options.half in ("all", item.half)]
+    half = [item for item in half if not names or item.name in names]
     # Warm-up: imports and compilation are no part of the times.
     for name in EFFECTS:
         effects()[name]().apply(half[0].mix[:, : 2 * RATE].astype(np.float32), RATE)
     print(f"Material: {', '.join(item.name for item in half)}\n")
     # No detector may fire on any clean item, of either half.
-    found = harm(material, only)
+    found = [] if options.no_harm else harm(material, only)
     print(harm_table(found), flush=True)
-    grades = run(half, only, not options.no_naive)
+    grades = run(half, only, options.methods.split(","))
     print("\n" + table(grades))
     if options.json:
         rows = {"grades": [asdict(row) for row in grades], "harm": [asdict(row) for row in found]}
