@@ -44,14 +44,9 @@ def assemble_page(
     versions = gathered.versions
     _match(versions, tracks)
     for version in versions:
-        stems = {row.part: row for row in version.loudness}
         version.loudness = [_row("mix", tracks[version.mix])]
+        version.loudness += [_row(name, tracks[key]) for name, key in version.stems.items()]
         version.metrics = tracks[version.mix].metrics
-        for name, key in version.stems.items():
-            row = _row(name, tracks[key])
-            if known := stems.get(name):
-                row.lufs, row.true_peak_db = known.lufs, known.true_peak_db
-            version.loudness.append(row)
     clock = page_rate(rate)
     names = list(dict.fromkeys(name for version in versions for name in version.stems))
     return Page(

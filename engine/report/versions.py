@@ -140,12 +140,10 @@ def _version(
     )
     if with_stems and manifest.model.name != WHOLE:
         for stem in manifest.stems:
-            row = loudness_row(stem.name, {"lufs": stem.lufs, "true_peak_db": stem.true_peak_db})
+            measured = {"lufs": stem.lufs, "true_peak_db": stem.true_peak_db} if whole else None
             version.stems[stem.name] = _add(
-                gathered, f"{key}-{stem.name}", job.path / stem.file, excerpt, None, is_stem=True
+                gathered, f"{key}-{stem.name}", job.path / stem.file, excerpt, measured, is_stem=True
             )
-            if whole:
-                version.loudness.append(row)
     return version
 
 
