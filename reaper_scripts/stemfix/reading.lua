@@ -59,7 +59,7 @@ return function (lib)
     if plays.playrate == 1 and plays.markers == 0 and r.GetMediaItemTakeInfo_Value (take, "D_PITCH") == 0 then
       -- The file's own frames, not ones between them. The frame before the first has the sound of the very beginning.
       local at = (plays.start + first) * plays.rate
-      local shift = math.ceil (at - EPS) - at
+      local shift = math.max (0, math.ceil (at - EPS) - at)
       lead = shift > EPS
       origin = first + (shift - (lead and 1 or 0)) / plays.rate
     end

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -26,7 +27,8 @@ def _music(path: Path, seconds: float = 7.0, rate: int = 48000) -> str:
     tones = sum(np.sin(2 * np.pi * f * t + p) for f, p in ((110, 0), (220.5, 1), (331, 2), (440, 0.5)))
     beats = np.random.default_rng(2).standard_normal(len(t)) * np.exp(-((t * 2) % 1) * 12)
     both = 0.1 * tones + 0.2 * beats
-    soundfile.write(path, np.stack([both, 0.8 * both + 0.02 * np.roll(both, 40)], 1), rate, subtype="PCM_24")
+    subtype = "PCM_24" if path.suffix == ".wav" else None
+    soundfile.write(path, np.stack([both, 0.8 * both + 0.02 * np.roll(both, 40)], 1), rate, subtype=subtype)
     return str(path)
 
 
@@ -41,10 +43,12 @@ def test_the_whole_trip(studio: Any) -> None:
     python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
     python.chmod(0o700)
     started: list[subprocess.Popen[bytes]] = []
+    opened: list[str] = []
 
     def start(command: str) -> str:
-        import shlex
-
+        if command.startswith("/usr/bin/xdg-open"):
+            opened.append(shlex.split(command)[1])
+            return ""
         environment = {"PATH": "/usr/bin:/bin", "HOME": os.environ.get("HOME", "/"), "OMP_NUM_THREADS": "2"}
         # As REAPER has them: none of what points stemfix elsewhere, but for the models that are pulled.
         environment |= {k: v for k, v in os.environ.items() if k in ("STEMFIX_MODEL_DIR", "XDG_DATA_HOME")}
@@ -64,6 +68,10 @@ def test_the_whole_trip(studio: Any) -> None:
         take={"D_STARTOFFS": 1.3, "D_PLAYRATE": 1.25, "B_PPITCH": 0.0},
         **values,
     )
+    # A file that other programs may begin elsewhere: REAPER reads it for the engine.
+    project.add_track("Lossy").add_item(
+        Source.of_file(_music(studio.folder / "music.ogg")), "c", take={"D_STARTOFFS": 1.5}, **values
+    )
     before, state = render(project, 4), project.state()
     until = time.monotonic() + PATIENCE_S
 
@@ -73,15 +81,20 @@ def test_the_whole_trip(studio: Any) -> None:
 
     try:
         reaper.run("Separate selected item", wait, max_ticks=100_000)
+        assert len(started) == 1
     finally:
         _end_engine(reaper.data_dir)
+    reaper.run("Open comparison page", wait, max_ticks=100_000)
     assert reaper.messages == []
     assert not reaper.violations
-    assert len(started) == 1
+    (page,) = opened
+    assert Path(page).name == "comparison.html"
+    assert Path(page).stat().st_size > 10_000
     stems = ["drums", "bass", "other", "vocals"]
     assert [track.name for track in project.tracks] == [
         *("Plain", "Plain (stemfix)", *stems),
         *("Reversed", "Reversed (stemfix)", *stems),
+        *("Lossy", "Lossy (stemfix)", *stems),
     ]
     assert abs(before).max() > 0.01
     assert null_db(before, render(project, 4)) <= -120

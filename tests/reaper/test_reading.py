@@ -28,6 +28,7 @@ CASES: dict[str, dict[str, Any]] = {
     "beyond the end": {"take": {"D_STARTOFFS": 3.0}},
     "from before the start": {"take": {"D_STARTOFFS": -0.5}},
     "between frames": {"take": {"D_STARTOFFS": 1.23456789}},
+    "hardly off a frame": {"take": {"D_STARTOFFS": 1.000000002}},
     "between frames of the project": {"item": {"D_POSITION": 1.00007}},
     "playrate": {"take": {"D_PLAYRATE": 1.25, "D_PITCH": 2.0}},
     "reversed": {"section": [(0.0, 4.0, True)]},
