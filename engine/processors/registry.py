@@ -32,6 +32,8 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "limiter": "engine.processors.limiter:Limiter",
         "declip": "engine.repair.declip:Declip",
         "declick": "engine.repair.declick:Declick",
+        "decomb": "engine.repair.decomb:Decomb",
+        "dehum": "engine.repair.dehum:Dehum",
         "derumble": "engine.repair.derumble:Derumble",
         "phase_repair": "engine.repair.phase_repair:PhaseRepair",
         "dehiss": "engine.repair.dehiss:Dehiss",

@@ -58,6 +58,8 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "limiter": [{"ceiling_db": -20.0}, {"ceiling_db": -12.0, "lookahead_ms": 5.0}],
     "declip": [],
     "declick": [{"amount": 0.5}],
+    "decomb": [],
+    "dehum": [{"amount": 0.5}],
     "derumble": [{"amount": 0.5}],
     "phase_repair": [{"amount": 0.5}],
     "dehiss": [{"floor_db": -30.0}],
