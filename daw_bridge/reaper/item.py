@@ -25,6 +25,10 @@ _NO_AUDIO = {
 }
 
 
+#: Files that every program reads alike.
+_EXACT = {".wav", ".wave", ".w64", ".rf64", ".bwf", ".aif", ".aiff", ".aifc", ".caf", ".flac"}
+
+
 class UnfitItemError(ChunkError):
     """An item that can't be copied exactly; one sentence says why."""
 
@@ -88,6 +92,11 @@ class Item:
         if kind in _NO_AUDIO or len(files) != 1 or len(files[0]) < 2:
             raise UnfitItemError(
                 f"It is {_NO_AUDIO.get(kind, 'not audio from a file')}.", "Choose an audio item."
+            )
+        if PurePath(files[0][1]).suffix.lower() not in _EXACT:
+            raise UnfitItemError(
+                "Its file is of a kind that two programs may begin at different samples.",
+                "Use the action in REAPER, which reads it as REAPER plays it, or glue the item first.",
             )
         return cls(
             lines=lines,

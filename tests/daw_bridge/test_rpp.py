@@ -14,6 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from daw_bridge.reaper.chunk import find_blocks, number, quoted, split_lines, words
+from daw_bridge.reaper.item import Item
 from daw_bridge.reaper.project import Project
 from daw_bridge.reaper.project_copy import write_copy
 from daw_bridge.reaper.result import Result, load_result
@@ -223,6 +224,7 @@ REFUSED = {
     "offline": (item("<SOURCE _OFFLINE_WAVE\n  FILE mix.wav\n>"), "No item"),
     "another file": (item('<SOURCE WAVE\n  FILE "other.wav"\n>'), "No item of the project plays"),
     "no source": (item(""), "No item"),
+    "a lossy file": (item('<SOURCE MP3\n  FILE "mix.mp3"\n>'), "No item"),
     "a section of a section": (
         item(SECTION.replace(WAVE, SECTION).format(length=3, mode=0, start=0)),
         "No item",
@@ -248,6 +250,22 @@ def test_what_can_not_be_exact_is_refused(song: Callable[[bytes], Path], result:
     with pytest.raises(StemfixError, match=said):
         write_copy(path, result)
     assert [one.name for one in path.parent.iterdir() if one.suffix == ".rpp"] == ["song.rpp"]
+
+
+@pytest.mark.parametrize(
+    ("chunk", "said"),
+    [
+        (item('<SOURCE MP3\n  FILE "mix.mp3"\n>'), "two programs may begin at different samples"),
+        (item('<SOURCE VORBIS\n  FILE "mix.ogg"\n>'), "two programs may begin at different samples"),
+        (item(""), "no source, or several"),
+        (item(SECTION.replace(WAVE, SECTION).format(length=3, mode=0, start=0)), "no source, or several"),
+        (item("<SOURCE SECTION\n  LENGTH 3\n  MODE 0\n  STARTPOS 0\n>"), "section of something unknown"),
+        (item(extra="SM 0 0 + 1 1.1\n"), "stretch markers"),
+    ],
+)
+def test_why_an_item_is_refused_is_said(chunk: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
+        Item.parse(split_lines(chunk.encode()))
 
 
 def test_a_fast_item_plays_more_of_its_file(song: Callable[[bytes], Path], published: Publish) -> None:
