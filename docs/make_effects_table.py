@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 from engine.processors.processor import Processor
 from engine.processors.registry import effects
+from engine.repair.repair import Repair
 
 PAGE = Path(__file__).with_name("presets.md")
 BEGIN = "<!-- effects: written by make_effects_table.py -->"
@@ -31,8 +32,9 @@ def describe(effect: type[Processor]) -> str:
     ]
     fields = sorted(effect.model_fields.items(), key=lambda item: item[0] == "amount")
     for name, field in fields:
+        values = choices(field.annotation) or limits(field.metadata)
         default = "" if field.is_required() else plain(field.default)
-        lines.append(f"| `{name}` | {default} | {limits(field.metadata)} | {field.description or ''} |")
+        lines.append(f"| `{name}` | {default} | {values} | {field.description or ''} |")
     return "\n".join(lines)
 
 
@@ -40,7 +42,16 @@ def plain(value: Any) -> str:
     """A default as it is written in TOML."""
     if value is None or value == () or value == []:
         return "none"
+    if isinstance(value, tuple):
+        return str(list(value))
     return f'"{value}"' if isinstance(value, str) else f"{value}"
+
+
+def choices(annotation: Any) -> str:
+    """What a setting with a fixed set of words may be."""
+    return (
+        ", ".join(f'"{word}"' for word in get_args(annotation)) if get_origin(annotation) is Literal else ""
+    )
 
 
 def limits(metadata: list[Any]) -> str:
@@ -57,7 +68,9 @@ def main() -> int:
     page = PAGE.read_text(encoding="utf-8")
     head, _, rest = page.partition(BEGIN)
     _, _, tail = rest.partition(END)
-    tables = "\n\n".join(describe(effect) for effect in effects().values())
+    # Repairs have a page of their own.
+    listed = [effect for effect in effects().values() if not issubclass(effect, Repair)]
+    tables = "\n\n".join(describe(effect) for effect in listed)
     fresh = f"{head}{BEGIN}\n\n{tables}\n\n{END}{tail}"
     if "--check" in sys.argv:
         if fresh != page:
