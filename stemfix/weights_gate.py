@@ -51,6 +51,8 @@ def ensure_weights(chosen: JobSettings, options: JobOptions, arguments: Sequence
 
     Nothing is pulled unless the user was asked, or gave --yes. Raises ModelError with the commands to run.
     """
+    if chosen.model == engine.models.WHOLE:
+        return chosen  # nothing is separated, so no weights are needed
     try:
         engine.models.open_model(chosen.model, chosen.separation, options.device)
         return chosen
