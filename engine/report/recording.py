@@ -18,8 +18,11 @@ def load_recording(path: Path, into: Path, start: int = 0, stop: int | None = No
     """
     info = probe(path)
     frames = (info.frames if stop is None else stop) - start
-    if frames < 1 or start < 0:
-        raise InputError(f"{path} has no frames from {start} to {stop}.", "Choose a range within it.")
+    if frames < 1 or not 0 <= start < info.frames:
+        raise InputError(
+            f"{path} is {info.seconds:.1f} s long; there is nothing from {start / info.sample_rate:g} s on.",
+            "Choose a range within it.",
+        )
     buffer = AudioBuffer.create(into, info.channels, frames, info.sample_rate)
     done = 0
     try:
