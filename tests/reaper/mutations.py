@@ -239,7 +239,12 @@ MUTATIONS = [
         "reading::what_is_read_is_a_float_file_of_a_known_length",
     ),
     ("reading", "os.remove (was.partial)", "", "reading::cancel_leaves_nothing"),
-    ("reading", "if is_wanted (now.batch) then finish ()", "if true then finish ()", "reading"),
+    (
+        "reading",
+        "if is_wanted (now.batch) then finish ()",
+        "if true then finish ()",
+        "reading::cancel_while_the_last_block_is_read_leaves_nothing",
+    ),
     (
         "reading",
         "return signature (item, take) == plan.signature",

@@ -269,6 +269,21 @@ def test_cancel_leaves_nothing(studio: Any, way: str) -> None:
     assert not studio.engine.jobs
 
 
+def test_cancel_while_the_last_block_is_read_leaves_nothing(studio: Any) -> None:
+    arrange(studio, item={"D_LENGTH": 0.1})
+
+    def cancel(name: str, number: int) -> None:
+        if name == "GetAudioAccessorSamples":
+            (batch,) = (studio.reaper.data_dir / "reaper" / "pending").glob("*.json")
+            batch.unlink()
+
+    studio.reaper.before_call = cancel
+    studio.run()
+    assert studio.reaper.calls.count("GetAudioAccessorSamples") == 1
+    assert studio.reaper.messages == []
+    assert nothing_left(studio)
+
+
 def test_a_folder_that_was_there_stays(studio: Any) -> None:
     slow(studio)
     folder = Path(studio.project.folder) / "stemfix"
