@@ -30,6 +30,8 @@ FOUND_DB = 2.3
 _CHANCE_DB = 9.0
 #: The level of a comb is that of its lower third of lines: a chord that hits half of them is none.
 _QUANTILE = 0.35
+#: Shares of a sample by which periods are wrong on purpose: music that is as strong there has no comb.
+_DECOYS = tuple(0.1 + 0.8 * (index + 0.5) / 10 for index in range(10))
 #: Lower lines stand among the bass and its drums; above, lossy files hold little but their own holes.
 _LOWEST_HZ, _HIGHEST_HZ = 150.0, 16000.0
 #: A chance tone looks like a comb of one line. At other rates than its own there are more chances.
@@ -68,31 +70,56 @@ def comb_residue(buffer: AudioBuffer) -> CombResidue:
     while length > 1024 and length > buffer.frames:
         length //= 2
     spectrum_db, frames = _mean_log_spectrum(buffer, length)
-    combs = _combs(_prominence(spectrum_db), rate, bin_frequencies(rate, length)[1])
+    prominence, hz_per_bin = _prominence(spectrum_db), bin_frequencies(rate, length)[1]
+    combs = _combs(prominence, rate, hz_per_bin)
     if not combs or frames == 0:
         return CombResidue(0.0, None, rate, (), ())
     best = max(combs, key=lambda comb: comb.level_db)
+    limit = max(FOUND_DB, _CHANCE_DB / math.sqrt(frames), _decoy_db(prominence, rate, hz_per_bin, best))
+    if best.level_db < limit:
+        return replace(best, period=None)
     same = [comb for comb in combs if comb.origin_rate_hz == best.origin_rate_hz]
     same = [comb for comb in same if comb.level_db >= best.level_db - _SAME_DB]
     longest = max(same, key=lambda comb: comb.period or 0)
-    found = best.level_db >= max(FOUND_DB, _CHANCE_DB / math.sqrt(frames))
-    return replace(longest, level_db=best.level_db) if found else replace(best, period=None)
+    return replace(longest, level_db=best.level_db)
 
 
 def _combs(prominence: Levels, rate: int, hz_per_bin: float) -> list[CombResidue]:
     """Every comb that has lines enough within the band."""
     combs = []
-    top = min(_HIGHEST_HZ, 0.45 * rate)
     for origin in dict.fromkeys((rate, *ORIGIN_RATES_HZ)):
+        fewest = _FEWEST_LINES if origin == rate else _FEWEST_ELSEWHERE
         for period in PERIODS:
-            lines = origin / period * np.arange(1, (period + 1) // 2)
-            lines = lines[(lines >= _LOWEST_HZ) & (lines <= top)]
-            if len(lines) < (_FEWEST_LINES if origin == rate else _FEWEST_ELSEWHERE):
+            lines = _lines_hz(origin, period, rate)
+            if len(lines) < fewest:
                 continue
-            levels = prominence[np.rint(lines / hz_per_bin).astype(int)]
+            levels = _line_levels(prominence, lines, hz_per_bin)
             level_db = float(np.quantile(levels, _QUANTILE))
             combs.append(CombResidue(level_db, period, origin, tuple(lines.tolist()), tuple(levels.tolist())))
     return combs
+
+
+def _decoy_db(prominence: Levels, rate: int, hz_per_bin: float, best: CombResidue) -> float:
+    """The strongest comb at periods that no decoder can have: what this music shows by chance."""
+    fewest = _FEWEST_LINES if best.origin_rate_hz == rate else _FEWEST_ELSEWHERE
+    decoys = [-math.inf]
+    for period in PERIODS:
+        for share in _DECOYS:
+            lines = _lines_hz(best.origin_rate_hz, period + share, rate)
+            if len(lines) >= fewest:
+                decoys.append(float(np.quantile(_line_levels(prominence, lines, hz_per_bin), _QUANTILE)))
+    return max(decoys)
+
+
+def _lines_hz(origin_rate_hz: int, period: float, rate: int) -> Levels:
+    """The lines of a comb within the band that is looked at, below half of both rates."""
+    top = min(_HIGHEST_HZ, 0.45 * rate, 0.499 * origin_rate_hz)
+    lines = origin_rate_hz / period * np.arange(1, int(top * period / origin_rate_hz) + 1)
+    return np.asarray(lines[lines >= _LOWEST_HZ])
+
+
+def _line_levels(prominence: Levels, lines_hz: Levels, hz_per_bin: float) -> Levels:
+    return np.asarray(prominence[np.rint(lines_hz / hz_per_bin).astype(int)])
 
 
 def _mean_log_spectrum(buffer: AudioBuffer, length: int) -> tuple[Levels, int]:
