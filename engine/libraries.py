@@ -13,7 +13,7 @@ import threading
 from importlib import import_module
 
 #: What the engine uses of scipy, in the functions that need it.
-SCIPY = ("scipy.fft", "scipy.ndimage", "scipy.signal", "scipy.special")
+SCIPY = ("scipy.fft", "scipy.linalg", "scipy.ndimage", "scipy.signal", "scipy.special")
 
 _one_at_a_time = threading.Lock()
 

@@ -36,6 +36,7 @@ from engine.processors.presets import load as load_preset
 from engine.processors.presets import processors
 from engine.progress import Progress, Stage
 from engine.publish import Delivery, find_finished, job_key, make_report, write_results
+from engine.repair.phase_repair import kept_channel
 from engine.separation.cache import default_cache, stem_key
 from engine.separation.stems import ResidualMode, separate_stems
 from engine.source_range import frame_range
@@ -226,6 +227,7 @@ class Job:
                 self._audio(work).mix if self.spec.write_mix else None,
                 self._progress,
                 self._audio(work).source if repaired.changed else None,
+                kept_channel(repaired.reports),
             )
             proof.require(self.spec.force)
         return Aligned(proof=proof, seconds=clock.seconds, notes=self._taken_notes())

@@ -15,6 +15,7 @@ from engine.alignment.mono import MonoCompatibility, mono_compatibility
 from engine.alignment.null_depth import NullDepth, null_depth_db
 from engine.alignment.verdict import Judgement, Verdict, judge
 from engine.audio.buffer import AudioBuffer
+from engine.audio.channel_view import ChannelView
 from engine.errors import AlignmentError
 from engine.progress import Progress
 
@@ -84,10 +85,12 @@ def prove(
     mix: AudioBuffer | None,
     progress: Progress,
     unrepaired: AudioBuffer | None = None,
+    kept_channel: int | None = None,
 ) -> Proof:
     """Measure the `wanted` stems before and after their chains, the sum of all before them, and the mix.
 
-    `source` is what was separated; `unrepaired` is what it was before repairs that changed it.
+    `source` is what was separated; `unrepaired` is what it was before repairs that changed it. Where a repair
+    put one channel back in step with the other, `kept_channel` is the one that must not have moved.
     """
     steps = len(wanted) + 3
 
@@ -99,7 +102,10 @@ def prove(
     def prove_repair() -> StemProof | None:
         if unrepaired is None:
             return None
-        alignment = estimate_alignment(unrepaired, source)
+        pair = unrepaired, source
+        if kept_channel is not None:
+            pair = ChannelView(unrepaired, kept_channel), ChannelView(source, kept_channel)
+        alignment = estimate_alignment(*pair)
         return StemProof(alignment=alignment, judgement=judge(alignment))
 
     def prove_mono() -> MonoCompatibility | None:

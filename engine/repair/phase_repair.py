@@ -7,8 +7,8 @@ music is nothing of the kind: its channels agree on no single delay over the who
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,6 +17,7 @@ import numpy.typing as npt
 from engine.alignment.correct import checked_delay, fractional_delay_taps
 from engine.alignment.estimate import estimate_alignment
 from engine.audio.buffer import Audio, AudioBuffer
+from engine.audio.channel_view import ChannelView
 from engine.errors import AlignmentError
 from engine.repair.repair import Place, Repair
 
@@ -28,27 +29,11 @@ _LEAST_SAMPLES = 0.25
 _LEAST_COHERENCE = 0.5
 
 
-class _Channel(AudioBuffer):
-    """One channel of a recording as a recording, without a copy."""
-
-    def __init__(self, source: AudioBuffer, index: int) -> None:
-        super().__init__(1, source.frames, source.sample_rate, np.zeros((1, 0), np.float32))
-        self._source, self._index = source, index
-
-    @property
-    def path(self) -> Path | None:
-        return None
-
-    def read(self, start: int, stop: int) -> Audio:
-        part: Audio = self._source.read(start, stop)[self._index : self._index + 1]
-        return part
-
-
 @dataclass
 class _Found:
-    """Which channel to advance by how many samples, and whether the second one is turned over."""
+    """Which channel to advance by how many samples, and whether to turn it over."""
 
-    late: int
+    moved: int
     whole: int
     taps: npt.NDArray[np.float64] | None
     delay_samples: float
@@ -59,10 +44,10 @@ class _Found:
 
 
 class PhaseRepair(Repair):
-    """The later of two channels is moved to the earlier one, which stays; one that is turned over, back.
+    """The later of two channels is moved to the earlier one, and turned where the two are upside down.
 
-    It fires only where one delay and one polarity hold for the whole spectrum and the whole recording; see
-    `engine.alignment.correct` for the limits and for the shift.
+    The earlier one stays as it is, to the bit. It fires only where one delay and one polarity hold for the
+    whole spectrum and the whole recording; see `engine.alignment.correct` for the limits and for the shift.
     """
 
     effect: ClassVar[str] = "phase_repair"
@@ -77,7 +62,7 @@ class PhaseRepair(Repair):
             return None
         largest = max(int(_LARGEST_S * source.sample_rate), 1)
         try:
-            found = estimate_alignment(_Channel(source, 0), _Channel(source, 1), max_lag=largest)
+            found = estimate_alignment(ChannelView(source, 0), ChannelView(source, 1), max_lag=largest)
             if found.identical or found.coherence < _LEAST_COHERENCE:
                 return None
             delay = checked_delay(found)
@@ -88,7 +73,7 @@ class PhaseRepair(Repair):
             return None
         whole = int(np.floor(abs(delay)))
         return _Found(
-            late=1 if delay > 0 else 0,
+            moved=1 if delay >= 0 else 0,
             whole=whole,
             taps=fractional_delay_taps(abs(delay) - whole) if delay else None,
             delay_samples=delay,
@@ -99,32 +84,30 @@ class PhaseRepair(Repair):
         )
 
     def render(self, block: Audio, start: int, sample_rate: int, found: _Found) -> Audio:
-        """The block with the late channel advanced and the second one turned."""
+        """The block with one channel advanced, turned, or both."""
         result = block.copy()
-        late = block[found.late]
+        late = block[found.moved]
         if found.taps is not None:
             from scipy.signal import oaconvolve
 
             late = oaconvolve(late.astype(np.float64), found.taps, mode="same")
         if found.whole:
             late = np.concatenate((late[found.whole :], np.zeros(found.whole)))
-        result[found.late] = late
-        if found.turned:
-            result[1] *= np.float32(-1.0)
+        result[found.moved] = -late if found.turned else late
         repaired: Audio = result
         return repaired
 
     def describe(self, found: _Found) -> dict[str, Any]:
         """The delay and the polarity."""
         seen, done = [], []
-        channel = ("left", "right")[found.late]
+        channel, other = ("left", "right")[found.moved], ("right", "left")[found.moved]
         if found.delay_samples:
             ms = 1000 * abs(found.delay_samples) / found.sample_rate
             seen.append(f"the {channel} channel {abs(found.delay_samples):.2f} samples ({ms:.3f} ms) late")
             done.append(f"the {channel} channel moved earlier")
         if found.turned:
-            seen.append("the right channel turned over against the left")
-            done.append("the right channel turned back")
+            seen.append(f"the {channel} channel turned over against the {other}")
+            done.append(f"the {channel} channel turned back")
         return self.damage_report(
             " and ".join(seen),
             " and ".join(done),
@@ -132,4 +115,13 @@ class PhaseRepair(Repair):
             delay_samples=found.delay_samples,
             polarity=-1.0 if found.turned else 1.0,
             confidence=found.confidence,
+            kept_channel=1 - found.moved,
         )
+
+
+def kept_channel(reports: Sequence[Mapping[str, Any]]) -> int | None:
+    """The channel that stayed where it was, if a repair among those that reported moved the other one."""
+    for report in reports:
+        if report.get("effect") == PhaseRepair.effect and report.get("applied"):
+            return int(report["figures"]["kept_channel"])
+    return None

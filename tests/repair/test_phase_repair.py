@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from engine.audio.buffer import Audio, AudioBuffer
+from engine.job import JobSpec
+from engine.models import ModelHandle
+from engine.pipeline import run_job
 from engine.repair.phase_repair import PhaseRepair
 
 RATE = 44_100
@@ -45,6 +51,19 @@ def test_a_late_channel_comes_back(item: Item, si_sdr_db: Measure, samples: floa
     inside = np.s_[:, 9000:-9000]
     assert np.array_equal(repaired[1 - late], truth[1 - late]), "the channel that was in time stays"
     assert si_sdr_db(repaired[inside], truth[inside]) > si_sdr_db(damaged[inside], truth[inside]) + 15
+
+
+def test_a_job_proves_the_channel_that_stayed(item: Item, tmp_path: Path, fake_separator: Any) -> None:
+    damaged = nearly_mono(item).copy()
+    damaged[0] = -delayed(damaged[0], 30.5)
+    soundfile.write(tmp_path / "late.wav", damaged.T, RATE, subtype="FLOAT")
+    preset = tmp_path / "step.toml"
+    preset.write_text('[[repair]]\neffect = "phase_repair"\n')
+    spec = JobSpec(source=tmp_path / "late.wav", out_dir=tmp_path, model="fake", preset=str(preset))
+    result = run_job(spec, models=lambda *_: ModelHandle.of(fake_separator))
+    assert result.manifest.repaired
+    assert result.report.repairs[0]["figures"]["kept_channel"] == 1
+    assert result.report.alignment["repair"]["verdict"] == "PASS"
 
 
 def test_an_inverted_channel_is_turned_back_exactly(item: Item) -> None:
