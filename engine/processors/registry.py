@@ -39,6 +39,7 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "dehiss": "engine.repair.dehiss:Dehiss",
         "deresonate": "engine.repair.deresonate:Deresonate",
         "deshimmer": "engine.repair.deshimmer:Deshimmer",
+        "fill_holes": "engine.repair.fill_holes:FillHoles",
         "bandwidth": "engine.repair.bandwidth:Bandwidth",
     }
 )

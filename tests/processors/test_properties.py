@@ -65,6 +65,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "dehiss": [{"floor_db": -30.0}],
     "deresonate": [{"prominence_db": 10.0}],
     "deshimmer": [{"floor_db": -6.0}],
+    "fill_holes": [{"amount": 0.5}],
     "bandwidth": [{"gain_db": -6.0, "top_hz": 16_000.0}],
 }
 
@@ -154,7 +155,20 @@ def _ringing(audio: Audio, rate: int) -> Audio:
     return np.asarray(audio + np.float32(0.01) * tones, np.float32)
 
 
+def _full_of_holes(audio: Audio, rate: int) -> Audio:
+    """`audio` over steady noise, with band-stops of 80 ms four times a second."""
+    from scipy.signal import butter, sosfiltfilt
+
+    rng = np.random.default_rng(6)
+    noisy = audio + rng.standard_normal(audio.shape).astype(np.float32) * np.float32(0.1)
+    band = sosfiltfilt(butter(8, (0.2, 0.35), "bandpass", output="sos"), noisy)
+    t = np.arange(audio.shape[1]) / rate % 0.25
+    gap = np.clip((0.05 - np.abs(t - 0.12)) / 0.005, 0, 1)
+    return np.asarray(noisy - gap * band, np.float32)
+
+
 MATERIAL["deshimmer"] = _shimmering
+MATERIAL["fill_holes"] = _full_of_holes
 MATERIAL["deresonate"] = _ringing
 MATERIAL["bandwidth"] = _low_passed
 
