@@ -280,7 +280,8 @@ class Api:
     ) -> Any:
         """Whether there was sound, and what is written, from the buffer's first number on, interleaved.
 
-        Before effects, without volume, pan and fades; nothing is written beyond the item's ends.
+        Before effects, without volume, pan and fades; nothing is written beyond the item's ends, and nothing
+        where there is no sound.
         """
         item = accessor.item
         if item is None or not self._host.is_alive(accessor.take, "MediaItem_Take*"):
@@ -299,6 +300,8 @@ class Api:
             sound = channels(sound, mode)
         if sound.shape[1] != count:
             raise ApiError("channels that are not the source's are not known here")
+        if not sound.any():
+            return 0, self._host.runtime.table_from([])
         return 1, self._host.runtime.table_from(sound.ravel().tolist())
 
     def GetMediaItemTakeInfo_Value(self, take: Take, name: str) -> float:

@@ -206,7 +206,7 @@ MUTATIONS = [
         "if code then",
         "behaviour::a_comparison_page_that_can_t_be_made_is_told",
     ),
-    ("reading", "now.buffer.clear ()", "", "reading::the_stems_sum_to_the_item[lua54-another rate]"),
+    ("reading", "now.buffer.clear ()", "", "reading::the_stems_sum_to_the_item[lua54-beyond the end]"),
     ("reading", "now.offset + at", "at", "reading::the_stems_sum_to_the_item[lua54-ogg]"),
     (
         "reading",
