@@ -33,6 +33,7 @@ EFFECTS: Mapping[str, str] = MappingProxyType(
         "declip": "engine.repair.declip:Declip",
         "declick": "engine.repair.declick:Declick",
         "decomb": "engine.repair.decomb:Decomb",
+        "pre_echo": "engine.repair.pre_echo:PreEcho",
         "dehum": "engine.repair.dehum:Dehum",
         "derumble": "engine.repair.derumble:Derumble",
         "phase_repair": "engine.repair.phase_repair:PhaseRepair",

@@ -59,6 +59,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "declip": [],
     "declick": [{"amount": 0.5}],
     "decomb": [],
+    "pre_echo": [{"floor_db": -12.0}],
     "dehum": [{"amount": 0.5}],
     "derumble": [{"amount": 0.5}],
     "phase_repair": [{"amount": 0.5}],
@@ -108,6 +109,15 @@ def _rumbling(audio: Audio, rate: int) -> Audio:
     return audio + audio.std() * (0.1 + 0.2 * np.sin(2 * np.pi * (6 * t + np.sin(2 * np.pi * 1.7 * t))))
 
 
+def _echoing(audio: Audio, rate: int) -> Audio:
+    """Hits of noise a third of a second apart, and 20 ms of softer noise before each."""
+    rng = np.random.default_rng(6)
+    beat = np.arange(audio.shape[1]) / rate % 0.33
+    loud = np.exp(-beat / 0.03) + 0.03 * (beat > 0.31) + 1e-4
+    hits: Audio = (audio.std() * loud * rng.standard_normal(audio.shape)).astype(np.float32)
+    return hits
+
+
 def _out_of_step(audio: Audio, rate: int) -> Audio:
     longer = np.concatenate([audio] * 3, axis=1)
     if len(longer) == 2:
@@ -122,6 +132,7 @@ MATERIAL.update(
     dehum=_humming,
     derumble=_rumbling,
     phase_repair=_out_of_step,
+    pre_echo=_echoing,
 )
 
 
