@@ -83,7 +83,9 @@ def _beat(audio: Audio, rate: int) -> npt.NDArray[np.intp]:
 
 
 def _clipped(audio: Audio, rate: int) -> Audio:
-    return np.clip(audio, -0.3 * audio.max(), 0.3 * audio.max())
+    half = audio.shape[1] // 2
+    level = 0.3 * audio.max()
+    return np.concatenate([np.clip(audio[:, :half], -level, level), 0.25 * audio[:, half:]], axis=1)
 
 
 def _clicked(audio: Audio, rate: int) -> Audio:

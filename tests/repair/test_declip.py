@@ -123,7 +123,9 @@ def test_the_report_says_where() -> None:
     truth = song()
     damaged = np.where(np.arange(truth.shape[1]) < RATE, np.clip(truth, -0.5, 0.5), truth * 0.4)
     source = AudioBuffer.of(damaged.astype(np.float32), RATE)
-    report = Declip().process(source, source.like())
+    found = Declip().analyse(source)
+    assert found is not None
+    report = Declip().describe(found)
     assert report["artifact"] == "clipping"
     assert "-6.0 dBFS" in report["found"]
     assert report["places_total"] >= 1
