@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from engine.audio.buffer import Audio, AudioBuffer
 from engine.errors import DeviceError, ModelError, OptionError
+from engine.separation.arithmetic import Arithmetic, candidates, computing_in
 from engine.separation.device import thread_count
+from engine.separation.device_batches import choose_arithmetic, segments_at_once
+from engine.separation.device_link import DeviceLink
+from engine.separation.device_overlap_add import device_overlap_add
+from engine.separation.fidelity import bar_of_music
 from engine.separation.normalisation import Normalisation
 from engine.separation.overlap_add import Member, overlap_add
 from engine.separation.separator import SeparationOptions
@@ -18,7 +24,8 @@ from engine.separation.separator import SeparationOptions
 if TYPE_CHECKING:
     import torch
 
-#: Segments per call of a model where nobody says it: more than one keeps a GPU busy and slows a CPU down.
+#: Segments per call of a model where the device's memory tells nothing: more than one keeps a GPU busy and
+#: slows a CPU down.
 _BATCH = {"cuda": 4}
 #: So many segments in a row that do not fit a GPU, and it is left alone until the next recording.
 _MISFITS = 3
@@ -37,7 +44,7 @@ class DemucsSeparator:
         device: `cuda`, `mps` or `cpu`, as `pick_device` gives it.
         note: told in one sentence of each step back when a GPU runs out of memory: fewer segments at a time,
             then single segments on the CPU, then all that is left of the recording.
-        batch: segments per call of a model at most; None for what suits the device.
+        batch: segments per call of a model at most; None for what fits the device's memory.
         stems: the sources to give, in the models' order; None for all.
 
     Raises:
@@ -70,8 +77,11 @@ class DemucsSeparator:
         self.device = device
         self._note = note or (lambda message: None)
         self._wanted_device = device
-        self._wanted_batch = batch or _BATCH.get(device, 1)
-        self._batch = self._wanted_batch
+        self._asked_batch = batch
+        self._batch = batch or _BATCH.get(device, 1)
+        #: What the GPU computes with; settled before the first recording.
+        self._arithmetic: Arithmetic | None = None
+        self._link = None if device == "cpu" else DeviceLink(device)
         #: Segments in a row that did not fit the GPU.
         self._misfits = 0
         self._cancel: Callable[[], None] = lambda: None
@@ -101,23 +111,49 @@ class DemucsSeparator:
         """See `Separator.separate`. One cheap pass measures the level, then segments follow."""
         if (audio.sample_rate, audio.channels) != (self.sample_rate, self.channels):
             raise ValueError(f"{self.name} takes {self.channels} channels at {self.sample_rate} Hz")
-        self._start_afresh()
         self._cancel = cancel
+        self._start_afresh()
         level = Normalisation.of(audio)
-        blocks = overlap_add(
-            self._members,
-            lambda start, stop: level.apply(audio.read(start, stop)),
-            audio.frames,
-            sample_rate=self.sample_rate,
-            overlap=self.options.overlap,
-            shifts=self.options.shifts,
-            seed=seed,
-            progress=progress,
-            cancel=cancel,
-            batch=self._batch,
-        )
-        for start, block in blocks:
-            yield start, level.undo(block, self._source_count)
+        reads = (lambda start, stop: level.apply(audio.read(start, stop))), audio.frames
+        common: dict[str, Any] = {
+            "sample_rate": self.sample_rate,
+            "overlap": self.options.overlap,
+            "shifts": self.options.shifts,
+            "seed": seed,
+            "progress": progress,
+            "cancel": cancel,
+        }
+        given = 0
+        if self._link is not None and self.device != "cpu":
+            members = [
+                None if member is None else (member, partial(self._fit, index))
+                for index, member in enumerate(self._members)
+            ]
+            blocks = device_overlap_add(members, *reads, link=self._link, batch=self._batch, **common)
+            try:
+                for start, block in blocks:
+                    yield start, level.undo(self._checked(block), self._source_count)
+                    given = start + block.shape[-1]
+                return
+            except RuntimeError as error:
+                # Not a model's: those are dealt with in `_fit`. Only the sums are left, and they fit here.
+                self._require_out_of_memory(error)
+                self._note(f"The device {self.device!r} has too little memory to add up; the CPU does.")
+                self._free_memory()
+        for start, block in overlap_add(self._members, *reads, batch=self._batch, **common):
+            rest = block[..., max(given - start, 0) :]
+            if rest.shape[-1]:
+                yield start + block.shape[-1] - rest.shape[-1], level.undo(rest, self._source_count)
+
+    @property
+    def batch(self) -> int:
+        """Segments per call of a model, as it stands; it shrinks where memory is short."""
+        return self._batch
+
+    @property
+    def arithmetic(self) -> Arithmetic:
+        """What the device computes with; 32 bits until the first recording."""
+        return self._arithmetic or "f32"
 
     def network(self, index: int) -> Any:
         """The member at `index`, a `torch.nn.Module`."""
@@ -125,9 +161,10 @@ class DemucsSeparator:
 
     def estimate(self, index: int, batch: Audio) -> Audio:
         """What the member at `index` gives for a batch: (n, sources, channels, frames)."""
-        estimate = self._fit(index, batch)
-        if self._columns is not None:
-            estimate = estimate[:, self._columns]
+        estimate: Audio = self._fit(index, batch).cpu().numpy()
+        return self._checked(estimate)
+
+    def _checked(self, estimate: Audio) -> Audio:
         if not np.isfinite(estimate).all():
             raise ModelError(
                 f"The model {self.name} gave samples that are not numbers; its weights are likely damaged.",
@@ -153,9 +190,11 @@ class DemucsSeparator:
             valid_length = getattr(model, "valid_length", _unchanged)
         return Member(lambda batch: self.estimate(index, batch), weights, segment_frames, valid_length)
 
-    def _fit(self, index: int, batch: Audio) -> Audio:
-        """The model's estimate, in as many calls and on the device that memory allows."""
-        parts: list[Audio] = []
+    def _fit(self, index: int, batch: Audio) -> torch.Tensor:
+        """The wanted sources' estimate, in as many calls and on the device that memory allows."""
+        import torch
+
+        parts: list[torch.Tensor] = []
         done = 0
         while done < len(batch):
             if parts:
@@ -177,18 +216,21 @@ class DemucsSeparator:
                 estimate = self._infer_on_cpu(index, part)
             parts.append(estimate)
             done += len(part)
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        if len(parts) > 1 and len({part.device for part in parts}) > 1:
+            parts = [part.cpu() for part in parts]
+        estimate = parts[0] if len(parts) == 1 else torch.cat(parts)
+        return estimate if self._columns is None else estimate[:, self._columns]
 
-    def _infer(self, index: int, batch: Audio, device: str) -> Audio:
+    def _infer(self, index: int, batch: Audio, device: str) -> torch.Tensor:
         import torch
 
-        # Algorithms that cuDNN picks by timing, or that add in no fixed order, give other bits every time.
-        with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, deterministic=True):
-            estimate: torch.Tensor = self._models[index](torch.from_numpy(batch).to(device))
-            samples: Audio = estimate.float().cpu().numpy()
-            return samples
+        link = None if device == "cpu" else self._link
+        with computing_in(self.arithmetic if link else "f32", link.device if link else "cpu"):
+            segments = link.upload(batch) if link else torch.from_numpy(batch)
+            estimate: torch.Tensor = self._models[index](segments)
+            return estimate.float()
 
-    def _infer_on_cpu(self, index: int, segment: Audio) -> Audio:
+    def _infer_on_cpu(self, index: int, segment: Audio) -> torch.Tensor:
         """A segment that does not fit the GPU, computed beside it; too many of them and the GPU is left."""
         self._misfits += 1
         if self._misfits >= _MISFITS:
@@ -240,10 +282,49 @@ class DemucsSeparator:
 
     def _start_afresh(self) -> None:
         """Forget what did not fit before: another program may have left the GPU since."""
-        self._batch, self._misfits = self._wanted_batch, 0
+        self._misfits = 0
         if self.device != self._wanted_device:
             self.device = self._wanted_device
             self._place()
+        if self.device == "cpu":
+            self._batch = self._asked_batch or 1
+            return
+        self._batch = self._asked_batch or _BATCH.get(self.device, 1)
+        try:
+            self._settle()
+        except RuntimeError as error:
+            self._require_out_of_memory(error)
+            self._free_memory()
+
+    def _settle(self) -> None:
+        """Choose arithmetic and batch by a segment of music that is computed for the purpose."""
+        present = [(index, member) for index, member in enumerate(self._members) if member is not None]
+
+        def trial(index: int, member: Member, arithmetic: Arithmetic) -> Audio:
+            self._cancel()
+            self._arithmetic = arithmetic
+            frames = member.valid_length(member.segment_frames)
+            music = bar_of_music(self.channels, frames, self.sample_rate)
+            estimate: Audio = self._infer(index, music[None], self.device)[0].cpu().numpy()
+            return estimate
+
+        if self._arithmetic is None:
+            trials = [partial(trial, index, member) for index, member in present]
+            choices = candidates(self.device, self.options.precision)
+            chosen: Arithmetic = "f32"
+            try:
+                chosen = choose_arithmetic(trials, choices, self.options.precision, self._note)
+            finally:
+                self._arithmetic = chosen
+        if self._asked_batch is None and self._link is not None:
+            member_bytes = 4 * len(self.sources) * self.channels
+            fitting = segments_at_once(
+                self._link,
+                [partial(trial, index, member, self.arithmetic) for index, member in present],
+                max(member.segment_frames for _, member in present) * member_bytes,
+                len(present) * max(self.options.shifts, 1),
+            )
+            self._batch = fitting or self._batch
 
 
 def _check_bag(

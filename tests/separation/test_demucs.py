@@ -16,6 +16,7 @@ from engine.errors import DeviceError, InputError, ModelError, OptionError
 from engine.separation import device
 from engine.separation.demucs import DemucsSeparator
 from engine.separation.device import pick_device
+from engine.separation.device_link import DeviceLink
 from engine.separation.normalisation import Normalisation
 from engine.separation.separator import SeparationOptions
 
@@ -243,6 +244,7 @@ class TestDevice:
 
         monkeypatch.setattr(DemucsSeparator, "_infer", failing)
         monkeypatch.setattr(DemucsSeparator, "_move", lambda self, device: None)
+        monkeypatch.setattr("engine.separation.demucs.DeviceLink", lambda device: DeviceLink("cpu"))
         return separator(device="cuda", note=notes.append, **more)
 
     @pytest.mark.parametrize(
