@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,8 +11,9 @@ import numpy as np
 from engine.audio.buffer import Audio, AudioBuffer
 from engine.errors import DeviceError, ModelError, OptionError
 from engine.separation.arithmetic import Arithmetic, candidates, computing_in
+from engine.separation.bag import check_members
 from engine.separation.device import thread_count
-from engine.separation.device_batches import choose_arithmetic, segments_at_once
+from engine.separation.device_batches import DeviceBatches
 from engine.separation.device_link import DeviceLink
 from engine.separation.device_overlap_add import device_overlap_add
 from engine.separation.fidelity import bar_of_music
@@ -67,7 +67,7 @@ class DemucsSeparator:
     ) -> None:
         import torch
 
-        first = _check_bag(name, models, weights, stems)
+        first = check_members(name, models, weights, stems)
         self.name = name
         self.sources: tuple[str, ...] = tuple(first.sources) if stems is None else tuple(stems)
         self.sample_rate = int(first.samplerate)
@@ -82,6 +82,7 @@ class DemucsSeparator:
         #: What the GPU computes with; settled before the first recording.
         self._arithmetic: Arithmetic | None = None
         self._link = None if device == "cpu" else DeviceLink(device)
+        self._batches: DeviceBatches | None = None
         #: Segments in a row that did not fit the GPU.
         self._misfits = 0
         self._cancel: Callable[[], None] = lambda: None
@@ -297,56 +298,35 @@ class DemucsSeparator:
             self._free_memory()
 
     def _settle(self) -> None:
-        """Choose arithmetic and batch by a segment of music that is computed for the purpose."""
-        present = [(index, member) for index, member in enumerate(self._members) if member is not None]
-
-        def trial(index: int, member: Member, arithmetic: Arithmetic) -> Audio:
-            self._cancel()
-            self._arithmetic = arithmetic
-            frames = member.valid_length(member.segment_frames)
-            music = bar_of_music(self.channels, frames, self.sample_rate)
-            estimate: Audio = self._infer(index, music[None], self.device)[0].cpu().numpy()
-            return estimate
-
-        if self._arithmetic is None:
-            trials = [partial(trial, index, member) for index, member in present]
-            choices = candidates(self.device, self.options.precision)
-            chosen: Arithmetic = "f32"
-            try:
-                chosen = choose_arithmetic(trials, choices, self.options.precision, self._note)
-            finally:
-                self._arithmetic = chosen
-        if self._asked_batch is None and self._link is not None:
-            member_bytes = 4 * len(self.sources) * self.channels
-            fitting = segments_at_once(
+        """Choose arithmetic, once, and batch; both by a segment of music that is computed for the purpose."""
+        if self._batches is None:
+            assert self._link is not None
+            present = [(index, member) for index, member in enumerate(self._members) if member is not None]
+            longest = max(member.segment_frames for _, member in present)
+            self._batches = DeviceBatches(
                 self._link,
-                [partial(trial, index, member, self.arithmetic) for index, member in present],
-                max(member.segment_frames for _, member in present) * member_bytes,
+                [partial(self._try, index, member) for index, member in present],
+                4 * len(self.sources) * self.channels * longest,
                 len(present) * max(self.options.shifts, 1),
             )
-            self._batch = fitting or self._batch
+        if self._arithmetic is None:
+            choices = candidates(self.device, self.options.precision)
+            chosen: Arithmetic | None = None
+            try:
+                chosen = self._batches.arithmetic(choices, self.options.precision, self._note)
+            finally:
+                self._arithmetic = chosen
+        if self._asked_batch is None:
+            self._batch = self._batches.segments(self.arithmetic) or self._batch
 
-
-def _check_bag(
-    name: str, models: Sequence[Any], weights: Sequence[Sequence[float]], stems: Sequence[str] | None
-) -> Any:
-    """The first member, whose facts are those of all. Raises ModelError if the members don't fit together."""
-    remedy = f"Run: stemfix models verify {name}"
-    present = [model for model in models if model is not None]
-    if not present:
-        raise ModelError(f"The model {name} is empty.", remedy)
-    first = present[0]
-    for fact in ("sources", "samplerate", "audio_channels"):
-        if any(getattr(model, fact) != getattr(first, fact) for model in present):
-            raise ModelError(f"The members of the model {name} differ in their {fact}.", remedy)
-    if len(weights) != len(models) or any(len(row) != len(first.sources) for row in weights):
-        raise ModelError(f"The model {name} needs one weight per member and source.", remedy)
-    wanted = range(len(first.sources)) if stems is None else [first.sources.index(stem) for stem in stems]
-    rows = [row for model, row in zip(models, weights, strict=True) if model is not None]
-    totals = [sum(row[source] for row in rows) for source in wanted]
-    if any(not math.isfinite(total) or total == 0 for total in totals):
-        raise ModelError(f"The weights of the model {name} leave a source without any member.", remedy)
-    return first
+    def _try(self, index: int, member: Member, arithmetic: Arithmetic) -> Audio:
+        """What one network gives on the device for a segment of music."""
+        self._cancel()
+        self._arithmetic = arithmetic
+        frames = member.valid_length(member.segment_frames)
+        music = bar_of_music(self.channels, frames, self.sample_rate)
+        estimate: Audio = self._infer(index, music[None], self.device)[0].cpu().numpy()
+        return estimate
 
 
 def _always(frames: int) -> Callable[[int], int]:

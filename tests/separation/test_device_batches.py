@@ -15,7 +15,7 @@ from engine.audio.buffer import AudioBuffer
 from engine.errors import DeviceError, ModelError
 from engine.separation import arithmetic, demucs
 from engine.separation.demucs import DemucsSeparator
-from engine.separation.device_batches import choose_arithmetic, segments_at_once
+from engine.separation.device_batches import DeviceBatches
 from engine.separation.device_link import DeviceLink, segments_that_fit
 from engine.separation.device_overlap_add import DeviceRun, device_overlap_add
 from engine.separation.fidelity import bar_of_music, snr_db
@@ -127,11 +127,11 @@ def test_a_fifth_is_spared_and_the_rest_is_filled_by_powers_of_two(free_mb, segm
     assert segments_that_fit(free_mb * MB, segment_mb * MB) == batch
 
 
-class TestSegmentsAtOnce:
+class TestSegments:
     def at_once(self, free, segment, passes=1, output=11 * MB):
         link = FakeLink()
         link.free, link.segment = free, segment
-        return segments_at_once(link, [lambda: None], output, passes)
+        return DeviceBatches(link, [lambda kind: None], output, passes).segments("f32")
 
     def test_the_stems_of_every_pass_count(self):
         assert self.at_once(10_000 * MB, 800 * MB) == 8
@@ -146,7 +146,16 @@ class TestSegmentsAtOnce:
         sizes = iter([900 * MB, 3000 * MB])
         link.free = 8000 * MB
         link.bytes_of = lambda compute: next(sizes)
-        assert segments_at_once(link, [lambda: None] * 2, MB, 1) == 2
+        assert DeviceBatches(link, [lambda kind: None] * 2, MB, 1).segments("f32") == 2
+
+    def test_the_networks_are_measured_once_and_free_memory_every_time(self):
+        link, tried = FakeLink(), []
+        batches = DeviceBatches(link, [tried.append], MB, 1)
+        sizes = []
+        for free in (8000, 1000, 100):
+            link.free = free * MB
+            sizes.append(batches.segments("bf16"))
+        assert (sizes, tried) == ([16, 2, 1], ["bf16"] * 2)
 
 
 class TestArithmetic:
@@ -166,7 +175,8 @@ class TestArithmetic:
     def choose(self, *error_db):
         notes = []
         trials = [self.trial(found) for found in error_db]
-        return choose_arithmetic(trials, ("bf16", "f16", "f32"), "reduced", notes.append), notes
+        batches = DeviceBatches(FakeLink(), trials, MB, 1)
+        return batches.arithmetic(("bf16", "f16", "f32"), "reduced", notes.append), notes
 
     def test_the_first_that_keeps_the_promise_is_taken(self):
         assert self.choose({"bf16": 40}) == ("bf16", [])
