@@ -226,10 +226,18 @@ class DemucsSeparator:
         import torch
 
         link = None if device == "cpu" else self._link
-        with computing_in(self.arithmetic if link else "f32", link.device if link else "cpu"):
-            segments = link.upload(batch) if link else torch.from_numpy(batch)
-            estimate: torch.Tensor = self._models[index](segments)
-            return estimate.float()
+        segments = link.upload(batch) if link else torch.from_numpy(batch)
+
+        def compute(arithmetic: Arithmetic) -> torch.Tensor:
+            with computing_in(arithmetic, link.device if link else "cpu"):
+                estimate: torch.Tensor = self._models[index](segments)
+                return estimate.float()
+
+        estimate = compute(self.arithmetic if link else "f32")
+        # What is loud may leave the range of 16 bits, which is that of 32 in bfloat16 alone.
+        if link and self.arithmetic == "f16" and not torch.isfinite(estimate).all():
+            estimate = compute("f32")
+        return estimate
 
     def _infer_on_cpu(self, index: int, segment: Audio) -> torch.Tensor:
         """A segment that does not fit the GPU, computed beside it; too many of them and the GPU is left."""

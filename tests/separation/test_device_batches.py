@@ -307,6 +307,26 @@ class TestHybridTransformer:
 
 
 class TestTrouble:
+    def test_what_leaves_the_range_of_float16_is_computed_in_32_bits(self, on_device, monkeypatch, noise):
+        class Loud(torch.nn.Module):
+            """Its products leave the range where segments are louder than the one that was tried."""
+
+            sources, samplerate, audio_channels = ("a", "b", "c", "d"), SAMPLE_RATE, 2
+            segment = Fraction(1, 1)
+
+            def forward(self, mix):
+                narrow = torch.is_autocast_enabled("cpu")
+                loud = (mix * 5000).half().float() / 5000 if narrow else mix
+                return torch.stack([loud] * 4, dim=1)
+
+        audio = noise(5 * SAMPLE_RATE, level=0.001)
+        audio[:, 20_000] = 1.0  # a click some hundred times as loud as the rest
+        monkeypatch.setattr(demucs, "candidates", lambda device, precision: ("f16", "f32"))
+        device = on_device([Loud()], "reduced", batch=1)
+        expected, found = stems_of(plain([Loud()]), audio), stems_of(device, audio)
+        assert device.arithmetic == "f16"
+        assert 35 <= snr_db(expected, found) < 150
+
     def test_no_room_for_the_sums_leaves_them_to_the_cpu(self, on_device, hybrid, music, monkeypatch):
         notes, seen = [], []
         expected = stems_of(plain(hybrid[:1]), music)
