@@ -150,7 +150,8 @@ def _is_cut(level: Floats, frames: slice, bins: slice, cut_db: float, frame_db: 
     """Whether a hole in `level` is cut on all four sides and short enough."""
     low, high = frames.start - _EDGE - 1, frames.stop + _EDGE
     first, last = bins.start - _BESIDE_BINS, bins.stop + _BESIDE_BINS
-    if low < 0 or high >= len(level) or first < 0 or frames.stop - frames.start > _LONGEST:
+    inside = low >= 0 and high < len(level) and first >= 0 and last <= level.shape[1]
+    if not inside or frames.stop - frames.start > _LONGEST:
         return False
     inner = level[frames, bins]
     depth = inner.min(axis=0)
