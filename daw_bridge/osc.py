@@ -11,7 +11,8 @@ import socket
 from engine.errors import StemfixError
 
 HOST = "127.0.0.1"
-_TRIES = 3
+#: For 6 seconds: an Ardour that loads a session, on a computer that has much to do, takes that long.
+_TRIES = 12
 _WAIT_S = 0.5
 
 
@@ -22,7 +23,7 @@ class OscError(StemfixError):
 def run_action(action: str, port: int, *, wait_s: float = _WAIT_S) -> None:
     """Run Ardour's action `action`, such as `LuaAction/script-3`, after it has answered a question.
 
-    Raises OscError if nothing listens on `port` of this computer, or nothing answers in three times `wait_s`.
+    Raises OscError if nothing listens on `port` of this computer, or nothing answers in twelve times `wait_s`.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.connect((HOST, port))  # so that the system reports a closed port
