@@ -136,6 +136,7 @@ class TestSegments:
     def test_the_stems_of_every_pass_count(self):
         assert self.at_once(10_000 * MB, 800 * MB) == 8
         assert self.at_once(10_000 * MB, 800 * MB, passes=16) == 4
+        assert self.at_once(7800 * MB, 800 * MB, passes=16) == 2
 
     def test_memory_that_tells_nothing_gives_no_number(self):
         assert self.at_once(None, 800 * MB) is None
