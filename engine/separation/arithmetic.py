@@ -15,8 +15,9 @@ Arithmetic = Literal["f32", "bf16", "f16"]
 def candidates(device: str, precision: Precision) -> tuple[Arithmetic, ...]:
     """What to try on `device`, the first choice first; always ends with `f32`, which needs no proof.
 
-    bfloat16 keeps the range of 32 bits, so nothing overflows; float16 is nearer where nothing does, and all
-    that GPUs before NVIDIA's Ampere have.
+    A GPU that has both takes as long for either, and float16 has eight times the steps: htdemucs comes within
+    56 dB of 32 bits with it and within 37 with bfloat16, measured with a CPU's mixed precision. bfloat16 has
+    the range of 32 bits, for networks that float16's is too narrow for; GPUs before Ampere only emulate it.
     """
     if precision == "full" or device == "cpu":
         return ("f32",)
@@ -24,7 +25,7 @@ def candidates(device: str, precision: Precision) -> tuple[Arithmetic, ...]:
 
     if device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
         return ("f16", "f32")
-    return ("bf16", "f16", "f32")
+    return ("f16", "bf16", "f32")
 
 
 @contextlib.contextmanager

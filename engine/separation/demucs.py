@@ -79,8 +79,9 @@ class DemucsSeparator:
         self._wanted_device = device
         self._asked_batch = batch
         self._batch = batch or _BATCH.get(device, 1)
-        #: What the GPU computes with; settled before the first recording.
-        self._arithmetic: Arithmetic | None = None
+        #: What the GPU computes with: as it was chosen before the first recording, and now.
+        self._chosen: Arithmetic | None = None
+        self._arithmetic: Arithmetic = "f32"
         self._link = None if device == "cpu" else DeviceLink(device)
         self._batches: DeviceBatches | None = None
         #: Segments in a row that did not fit the GPU.
@@ -125,7 +126,7 @@ class DemucsSeparator:
             "cancel": cancel,
         }
         given = 0
-        if self._link is not None and self.device != "cpu":
+        while self._link is not None and self.device != "cpu":
             members = [
                 None if member is None else (member, partial(self._fit, index))
                 for index, member in enumerate(self._members)
@@ -133,14 +134,23 @@ class DemucsSeparator:
             blocks = device_overlap_add(members, *reads, link=self._link, batch=self._batch, **common)
             try:
                 for start, block in blocks:
-                    yield start, level.undo(self._checked(block), self._source_count)
-                    given = start + block.shape[-1]
-                return
+                    # What is loud may leave the range of float16, and is not worth a wait after each batch.
+                    if self.arithmetic == "f16" and not np.isfinite(block).all():
+                        self._arithmetic = "f32"
+                        break
+                    rest = self._checked(block)[..., max(given - start, 0) :]
+                    if rest.shape[-1]:
+                        given = start + block.shape[-1]
+                        yield given - rest.shape[-1], level.undo(rest, self._source_count)
+                else:
+                    return
+                self._note(f"The recording is too loud for {self.name} in float16; 32 bits compute it.")
             except RuntimeError as error:
                 # Not a model's: those are dealt with in `_fit`. Only the sums are left, and they fit here.
                 self._require_out_of_memory(error)
                 self._note(f"The device {self.device!r} has too little memory to add up; the CPU does.")
                 self._free_memory()
+                break
         for start, block in overlap_add(self._members, *reads, batch=self._batch, **common):
             rest = block[..., max(given - start, 0) :]
             if rest.shape[-1]:
@@ -154,7 +164,7 @@ class DemucsSeparator:
     @property
     def arithmetic(self) -> Arithmetic:
         """What the device computes with; 32 bits until the first recording."""
-        return self._arithmetic or "f32"
+        return self._arithmetic
 
     def network(self, index: int) -> Any:
         """The member at `index`, a `torch.nn.Module`."""
@@ -226,18 +236,10 @@ class DemucsSeparator:
         import torch
 
         link = None if device == "cpu" else self._link
-        segments = link.upload(batch) if link else torch.from_numpy(batch)
-
-        def compute(arithmetic: Arithmetic) -> torch.Tensor:
-            with computing_in(arithmetic, link.device if link else "cpu"):
-                estimate: torch.Tensor = self._models[index](segments)
-                return estimate.float()
-
-        estimate = compute(self.arithmetic if link else "f32")
-        # What is loud may leave the range of 16 bits, which is that of 32 in bfloat16 alone.
-        if link and self.arithmetic == "f16" and not torch.isfinite(estimate).all():
-            estimate = compute("f32")
-        return estimate
+        with computing_in(self.arithmetic if link else "f32", link.device if link else "cpu"):
+            segments = link.upload(batch) if link else torch.from_numpy(batch)
+            estimate: torch.Tensor = self._models[index](segments)
+            return estimate.float()
 
     def _infer_on_cpu(self, index: int, segment: Audio) -> torch.Tensor:
         """A segment that does not fit the GPU, computed beside it; too many of them and the GPU is left."""
@@ -299,9 +301,11 @@ class DemucsSeparator:
             self._batch = self._asked_batch or 1
             return
         self._batch = self._asked_batch or _BATCH.get(self.device, 1)
+        self._arithmetic = self._chosen or "f32"
         try:
             self._settle()
         except RuntimeError as error:
+            self._arithmetic = self._chosen or "f32"
             self._require_out_of_memory(error)
             self._free_memory()
 
@@ -317,13 +321,10 @@ class DemucsSeparator:
                 4 * len(self.sources) * self.channels * longest,
                 len(present) * max(self.options.shifts, 1),
             )
-        if self._arithmetic is None:
+        if self._chosen is None:
             choices = candidates(self.device, self.options.precision)
-            chosen: Arithmetic | None = None
-            try:
-                chosen = self._batches.arithmetic(choices, self.options.precision, self._note)
-            finally:
-                self._arithmetic = chosen
+            self._chosen = self._batches.arithmetic(choices, self.options.precision, self._note)
+        self._arithmetic = self._chosen
         if self._asked_batch is None:
             self._batch = self._batches.segments(self.arithmetic) or self._batch
 
