@@ -220,7 +220,7 @@ def measure(model: Loaded, bench: Bench, arguments: argparse.Namespace) -> None:
     row("stock demucs", "as it comes", "1", lambda: Stock(model, bench))
     row("stemfix", "full", "auto", lambda: Ours(model, bench, "full"))
     if bench.device == "cpu":
-        bench.skipped.append("reduced precision and batches: not for a CPU without OpenVINO")
+        bench.skipped.append("reduced precision, batches, unblend: measured on a GPU only")
         return
     row("stemfix", "reduced", "auto", lambda: Ours(model, bench, "reduced"))
     for compiled in [False, True] if arguments.compile else [False]:
