@@ -23,7 +23,7 @@ class OscError(StemfixError):
 def run_action(action: str, port: int, *, wait_s: float = _WAIT_S) -> None:
     """Run Ardour's action `action`, such as `LuaAction/script-3`, after it has answered a question.
 
-    Raises OscError if nothing listens on `port` of this computer, or nothing answers in twelve times `wait_s`.
+    Raises OscError if nothing listens on `port` of this computer, or nothing answers in 12 times `wait_s`.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as link:
         link.connect((HOST, port))  # so that the system reports a closed port
