@@ -108,12 +108,24 @@ def _repair(effect: str, start_s: float) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="session")
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if item.path.is_relative_to(here):
+            # One after the other: they listen to a clock.
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+# Not for the session: playwright keeps an event loop in this thread, which the queue's tests can't do with.
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """The browser; tests that need it are skipped where there is none."""
+    """The browser; tests that need it are skipped where there is none, and fail in CI."""
     program = _chromium()
     if program is None:
-        pytest.skip("no Chromium is installed")
+        reason = "no Chromium is installed. Run as root: make system"
+        if os.environ.get("CI") == "true" and shutil.which("apt-get"):
+            pytest.fail(reason)
+        pytest.skip(reason)
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(
             executable_path=program,
