@@ -422,12 +422,17 @@ class Ardour:
         """Save and quit as a user does."""
         self.save()
         self.access("Common/Quit")
+        deadline = time.monotonic() + _TIMEOUT_S
         try:
-            self._process.wait(_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            self.picture(picture_path("quit-failed"))
-            self.kill()
-            raise ArdourError("Ardour does not quit") from None
+            while self._process.poll() is None:
+                if time.monotonic() > deadline:
+                    self.picture(picture_path("quit-failed"))
+                    self.kill()
+                    raise ArdourError("Ardour does not quit")
+                # Now and then Ardour itself changes something after it has saved, and asks.
+                if self.windows("Unsaved"):
+                    self.close_dialog("Unsaved")  # Save and quit
+                time.sleep(0.3)
         finally:
             self._output.close()
 
