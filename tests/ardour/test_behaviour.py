@@ -153,7 +153,7 @@ def test_the_comparison_page_is_made_and_opened(bench: Bench) -> None:
     opened = bench.home.folder / "opened"
     for _ in range(2):  # the second time it is there
         bench.run("stemfix_open_comparison", "Opening", 120)
-        wait_for("the browser", opened.exists, 20)
+        wait_for("the browser", lambda: opened.exists() and opened.read_text().endswith("\n"), 20)
         assert opened.read_text().splitlines() == [str(folder / "comparison.html")]
         assert "<html" in (folder / "comparison.html").read_text()[:1000]
         opened.unlink()
