@@ -12,9 +12,12 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from engine.audio.buffer import GRID_FRAMES, Audio
+from engine.audio.buffer import GRID_FRAMES, Audio, AudioBuffer
 
 Spectrum = npt.NDArray[np.complex64]
+
+#: Samples that statistics are taken of at a time.
+_STATISTICS_FRAMES = 1 << 17
 
 
 def window_length(sample_rate: int, seconds: float = 0.0464) -> int:
@@ -66,3 +69,14 @@ def istft(spectrum: Spectrum, length: int, hop: int, samples: int) -> Audio:
         at = out[:, offset * hop : offset * hop + strip.shape[1] * length]
         np.add(at.reshape(strip.shape), strip, out=at.reshape(strip.shape))
     return out[:, :samples]
+
+
+def mean_power(source: AudioBuffer, length: int, band: slice = slice(None)) -> float:
+    """Mean power per bin of `band` over the whole recording, in windows side by side; 0 of nothing."""
+    total, count = 0.0, 0
+    for start in range(0, source.frames, _STATISTICS_FRAMES):
+        block = source.read(start, min(start + _STATISTICS_FRAMES, source.frames))
+        part = stft(block, length, length)[:, :, band]
+        total += float((np.square(part.real) + np.square(part.imag)).sum(dtype=np.float64))
+        count += part.shape[1] * part.shape[2]
+    return total / count if count else 0.0

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from pydantic import Field
 
 from engine.audio.buffer import Audio, AudioBuffer
-from engine.processors.stft import istft, stft, window_length
+from engine.processors.stft import istft, mean_power, stft, window_length
 from engine.repair.repair import Place, Repair
 
 Floats = npt.NDArray[np.float32]
@@ -77,7 +77,7 @@ class Deshimmer(Repair):
         band = _band(source.sample_rate, length)
         if band.stop - band.start < 2 * _NEIGHBOURS:
             return None
-        mean = _mean_power(source, length, band)
+        mean = mean_power(source, length, band)
         if mean <= 0.0:
             return None
         parts = [np.zeros(0, np.uint16)]
@@ -138,16 +138,6 @@ class Deshimmer(Repair):
 def _band(sample_rate: int, length: int) -> slice:
     low, high = (int(hz * length / sample_rate) for hz in (_BAND_HZ[0], min(_BAND_HZ[1], 0.45 * sample_rate)))
     return slice(low, max(high, low))
-
-
-def _mean_power(source: AudioBuffer, length: int, band: slice) -> float:
-    total, count = 0.0, 0
-    for start in range(0, source.frames, _STRETCH_FRAMES):
-        spectrum = stft(source.read(start, min(start + _STRETCH_FRAMES, source.frames)), length, length)
-        part = spectrum[:, :, band]
-        total += float((np.square(part.real) + np.square(part.imag)).sum(dtype=np.float64))
-        count += part.shape[1] * part.shape[2]
-    return total / count if count else 0.0
 
 
 def _stretches(source: AudioBuffer, length: int, band: slice) -> Iterator[Floats]:

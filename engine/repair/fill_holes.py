@@ -18,7 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from engine.audio.buffer import Audio, AudioBuffer
-from engine.processors.stft import istft, stft, window_length
+from engine.processors.stft import istft, mean_power, stft, window_length
 from engine.repair.repair import Place, Repair
 
 Floats = npt.NDArray[np.float32]
@@ -61,7 +61,7 @@ class FillHoles(Repair):
         """Count the holes; None where there are few."""
         length = window_length(source.sample_rate)
         hop, hz = length // 4, source.sample_rate / length
-        mean = _mean_power(source, length)
+        mean = mean_power(source, length)
         if mean <= 0.0:
             return None
         places: list[Place] = []
@@ -107,15 +107,6 @@ class FillHoles(Repair):
 
 #: Frames that decide about a hole, on either side.
 _MARGIN = 2 * (_LONGEST + _EDGE) + 8
-
-
-def _mean_power(source: AudioBuffer, length: int) -> float:
-    total, count = 0.0, 0
-    for start in range(0, source.frames, _BATCH_FRAMES):
-        spectrum = stft(source.read(start, min(start + _BATCH_FRAMES, source.frames)), length, length)
-        total += float((np.square(spectrum.real) + np.square(spectrum.imag)).sum(dtype=np.float64))
-        count += spectrum.shape[1] * spectrum.shape[2]
-    return total / count if count else 0.0
 
 
 def _stretches(source: AudioBuffer, length: int) -> Iterator[tuple[int, Floats]]:
